@@ -1,0 +1,43 @@
+# A fresh machine needs Python >= 3.11, git and make; everything else is installed into .venv, from requirements.lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench format lock clean
+
+help: ## Tell what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY) ## Run the sidecar on embedded parts, with a sample tour; Ctrl-C stops everything
+	@exec $(BIN)/sidecar dev --tour
+
+test: $(READY) ## Run all tests, on a real (embedded) Postgres and real sockets
+	$(BIN)/pytest
+
+check: $(READY) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## The benchmark table: the sidecar against a bare relay, in one run
+	$(BIN)/python -m benchmarks
+
+format: $(READY) ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## Resolve requirements.lock anew (needs uv)
+	uv pip compile --universal --generate-hashes --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
+
+clean: ## Remove the virtual environment and everything that runs left behind
+	rm -rf $(VENV) .sidecar .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

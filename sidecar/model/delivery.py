@@ -1,0 +1,77 @@
+"""A delivery: one message to the caller's webhook."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sidecar.model.outcome import MessageKind, ResultStatus
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery is: ``open`` until it was delivered, failed for good or cancelled."""
+
+    OPEN = "open"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery that this process owns. ``service`` is '' for the aggregate, whose body is rendered when sent."""
+
+    job_id: UUID
+    service: str
+    worker: int
+    claim: int
+    kind: MessageKind
+    status: ResultStatus
+    endpoint: str
+    attempts: int  # finished attempts before this one
+    callback_url: str
+    correlation_id: str
+    route: str
+    traceparent: str | None
+    services_total: int
+    headers: bytes  # content headers
+    body: bytes
+
+    @property
+    def message_id(self) -> str:
+        """The ``webhook-id``: the same on every attempt."""
+        return message_id(self.job_id, self.service, self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEnd:
+    """How an attempt ended. State ``open`` gives the row back, due in ``retry_in`` seconds."""
+
+    job_id: UUID
+    service: str
+    worker: int
+    claim: int
+    state: DeliveryState
+    status: int | None
+    reason: str | None
+    retry_in: float = 0.0
+    attempted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One service's share of an aggregate; ``outcome`` is ``None`` while the service has not answered."""
+
+    service: str
+    outcome: str | None
+    status: ResultStatus
+    kind: MessageKind | None
+    reason: str | None
+    headers: bytes
+    body: bytes
+    finished_at: datetime | None
+
+
+def message_id(job_id: UUID, service: str, status: str) -> str:
+    """Build the ``webhook-id`` of a message (Standard Webhooks: unique and stable over attempts)."""
+    return f"{job_id}:{service or 'all'}:{status}"

@@ -1,0 +1,42 @@
+"""The error tree.
+
+SidecarError
+├── ConfigError            settings or routes that cannot be served
+├── ProblemError           a request that gets a problem+json answer
+└── LedgerError
+    ├── LedgerUnavailable  the database is away; nothing was stored, or nobody knows
+    └── LedgerRejected     the database refused this very row (bad data); others are unharmed
+"""
+
+from sidecar.model.problems import Problem
+
+
+class SidecarError(Exception):
+    """The root of every error that this project raises on purpose."""
+
+
+class ConfigError(SidecarError):
+    """The settings cannot be served; the message names the setting and the remedy."""
+
+
+class ProblemError(SidecarError):
+    """A request that is answered with a problem document.
+
+    The problem's ``detail`` never holds a value that the client sent: only names and remedies.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+class LedgerError(SidecarError):
+    """The ledger did not do what it was asked."""
+
+
+class LedgerUnavailable(LedgerError):  # noqa: N818 - named for the state it reports
+    """The database is away, or its answer was lost: the write may or may not have happened."""
+
+
+class LedgerRejected(LedgerError):  # noqa: N818 - named for the state it reports
+    """The database refused this row for its data (SQLSTATE class 22 or 23)."""

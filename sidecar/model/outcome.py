@@ -1,0 +1,83 @@
+"""The one end of an invocation."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class OutcomeKind(StrEnum):
+    """How an invocation ended. The first one stands."""
+
+    RESULT = "result"  # a callback or a synchronous response, succeeded or failed
+    REFUSED = "refused"  # a definite refusal; never recorded on an unsure invocation
+    ERROR = "error"  # the sidecar gave up: outcome_unknown, crashed_workers
+    DEADLINE = "deadline"
+    CANCELLED = "cancelled"
+    ACKNOWLEDGED = "acknowledged"  # completion: none
+
+
+class MessageKind(StrEnum):
+    """What a message to the webhook is: the value of ``x-result-kind``."""
+
+    DIRECT = "direct"
+    INDIRECT = "indirect"
+    ERROR = "error"
+    AGGREGATE = "aggregate"
+
+
+class ResultStatus(StrEnum):
+    """The value of ``x-result-status``."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Whose transition this is; it does nothing once the row has another owner or a later claim."""
+
+    worker: int
+    claim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An outcome on its way into the ledger; ``kind`` is ``None`` when the webhook hears nothing of it."""
+
+    job_id: UUID
+    service: str
+    outcome: OutcomeKind
+    status: ResultStatus
+    kind: MessageKind | None
+    headers: bytes  # content headers, see model.headers
+    body: bytes
+    reason: str | None = None
+    status_code: int | None = None
+    fence: Fence | None = None  # refusals and errors are fenced, results are not
+
+    def digest(self) -> bytes:
+        """SHA-256 that tells whether a repeated callback is the same one."""
+        return hashlib.sha256(self.status.encode() + b"\n" + self.body).digest()
+
+
+class Verdict(StrEnum):
+    """What became of an outcome that was offered."""
+
+    WON = "won"
+    SAME = "same"  # this very outcome stands already
+    OTHER = "other"  # another one stands
+    EXPIRED = "expired"  # the deadline came first
+    UNKNOWN = "unknown"  # no such invocation
+    FENCED = "fenced"  # the row has another owner by now, or became unsure
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The verdict, and for a loser which outcome stands since when."""
+
+    verdict: Verdict
+    standing: str | None = None
+    since: datetime | None = None

@@ -1,0 +1,75 @@
+"""What a route says about one job: rendered, and kept with the job, so that settings may change while it runs."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+
+class Completion(StrEnum):
+    """How an invocation ends: by a callback, by its own response, or at its acknowledgement."""
+
+    CALLBACK = "callback"
+    RESPONSE = "response"
+    NONE = "none"
+
+
+class Gather(StrEnum):
+    """One message for each service, or one aggregate for all."""
+
+    EACH = "each"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedWhen:
+    """How to see that an answer is a failure when the service cannot send ``x-result-status``.
+
+    Each given test must hold: ``header`` (name, value), ``statuses`` of a synchronous response,
+    ``pointer`` (RFC 6901) into a JSON body, with the value that it must equal (``None``: it must exist).
+    """
+
+    header: tuple[str, str] | None = None
+    statuses: tuple[int, ...] = ()
+    pointer: str | None = None
+    equals: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCall:
+    """One service of one job, with everything rendered. Times are seconds."""
+
+    service: str
+    service_key: str  # scheme://host:port of the service: its bulkhead
+    url: str  # absolute, with variables and the caller's query in place
+    completion: Completion = Completion.CALLBACK
+    original_callback: bool = False  # callback_url: original
+    timeout: float = 10.0  # to the acknowledgement, or to the whole response
+    retry: bool = True
+    repeat: bool = True  # False: never call twice, not even after a crash
+    failed_when: FailedWhen | None = None
+    strip_headers: tuple[str, ...] = ()
+    forward_headers: tuple[str, ...] = ()
+
+    def dump(self) -> bytes:
+        """Serialise for the ledger."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def load(cls, raw: bytes) -> "ServiceCall":
+        """Read what :meth:`dump` wrote; fields this version does not know are ignored (schema N, code N-1)."""
+        data = orjson.loads(raw)
+        failed_when = data.get("failed_when")
+        if failed_when is not None:
+            header = failed_when.get("header")
+            data["failed_when"] = FailedWhen(
+                header=(header[0], header[1]) if header else None,
+                statuses=tuple(failed_when.get("statuses", ())),
+                pointer=failed_when.get("pointer"),
+                equals=failed_when.get("equals"),
+            )
+        data["completion"] = Completion(data["completion"])
+        for name in ("strip_headers", "forward_headers"):
+            data[name] = tuple(data.get(name, ()))
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
