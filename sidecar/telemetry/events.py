@@ -1,0 +1,37 @@
+"""The closed set of log events. Each line of the log names one of them."""
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """What happened. The names are stable: alerts and searches may use them."""
+
+    STARTED = "sidecar.started"
+    STOPPING = "sidecar.stopping"
+    STOPPED = "sidecar.stopped"
+    JOB_ACCEPTED = "job.accepted"
+    JOB_REJECTED = "job.rejected"
+    INVOCATION_ATTEMPTED = "invocation.attempted"
+    CALLBACK_RECEIVED = "callback.received"
+    OUTCOME_RECORDED = "outcome.recorded"
+    DELIVERY_ATTEMPTED = "delivery.attempted"
+    LEDGER_UNAVAILABLE = "ledger.unavailable"
+    LEDGER_RECOVERED = "ledger.recovered"
+    LEDGER_REJECTED = "ledger.rejected"
+    WORKER_REGISTERED = "worker.registered"
+    WORKER_DEAD = "worker.dead"
+    WORKER_EXITED = "worker.exited"
+    WORK_TAKEN_OVER = "work.taken_over"
+    WORK_RECONCILED = "work.reconciled"
+    WORK_RELEASED = "work.released"
+    WORK_PARKED = "work.parked"
+    DEADLINE_PASSED = "deadline.passed"
+    PARTITION_CREATED = "partition.created"
+    PARTITION_DROPPED = "partition.dropped"
+    ROWS_PRUNED = "rows.pruned"
+    MIGRATION_APPLIED = "migration.applied"
+    LISTENER_STARTED = "listener.started"
+    LISTENER_PROBLEM = "listener.problem"
+    TASK_FAILED = "task.failed"
+    DUTY_FAILED = "duty.failed"
+    LIBRARY_MESSAGE = "library.message"

@@ -1,0 +1,1 @@
+"""The listeners: reading requests, answering them, and problem documents for everything that goes wrong."""

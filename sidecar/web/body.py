@@ -1,0 +1,70 @@
+"""Reading a request body whole, within bounds of size and patience."""
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.http import HttpVersion10
+from aiohttp.web_protocol import RequestPayloadError
+
+from sidecar.model.errors import ProblemError
+from sidecar.model.problems import Problem
+
+_UNREADABLE = Problem(400, "body_unreadable", "The body ended before it was complete, or its framing is broken.")
+
+
+async def read_body(request: web.BaseRequest, *, limit: int, idle_timeout: float) -> bytes:
+    """Read the body: at most ``limit`` bytes, with no pause longer than ``idle_timeout`` seconds.
+
+    Raises:
+        ProblemError: 413 ``body_too_large`` (at once when ``Content-Length`` already says so), 408
+            ``body_timeout``, 400 ``body_unreadable``. The listener then closes the connection.
+    """
+    declared = request.content_length
+    if declared is not None and declared > limit:
+        raise _too_large(limit)
+    content = request.content
+    if not content.is_eof():
+        return await _read_slowly(request, limit=limit, idle_timeout=idle_timeout)
+    # A small body arrived together with its head: no waiting, no timer.
+    body = content.read_nowait()
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def _read_slowly(request: web.BaseRequest, *, limit: int, idle_timeout: float) -> bytes:
+    content = request.content
+    loop = asyncio.get_running_loop()
+    parts: list[bytes] = []
+    size = 0
+    _invite(request)
+    try:
+        async with asyncio.timeout(idle_timeout) as patience:
+            while chunk := await content.readany():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(chunk)
+                patience.reschedule(loop.time() + idle_timeout)
+    except TimeoutError as error:
+        detail = f"No byte of the body arrived for {idle_timeout:g} seconds."
+        raise ProblemError(Problem(408, "body_timeout", detail)) from error
+    except (RequestPayloadError, ConnectionError) as error:
+        raise ProblemError(_UNREADABLE) from error
+    except RuntimeError as error:
+        # How aiohttp's stream says that the connection was gone before the first wait.
+        if request.transport is not None:
+            raise
+        raise ProblemError(_UNREADABLE) from error
+    return b"".join(parts)
+
+
+def _invite(request: web.BaseRequest) -> None:
+    """Send ``100 Continue`` to a client that waits for it before it sends the body (RFC 9110, 10.1.1)."""
+    expects = "Expect" in request.headers and request.version is not HttpVersion10
+    if expects and not request.content.total_bytes and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(Problem(413, "body_too_large", f"The body may have at most {limit} bytes."))

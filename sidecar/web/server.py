@@ -1,0 +1,131 @@
+"""The listener: a low-level aiohttp server whose every answer is the handler's or a problem document."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from sidecar.model.errors import LedgerUnavailable, ProblemError
+from sidecar.model.problems import Problem
+from sidecar.telemetry.events import Event
+from sidecar.telemetry.log import EventLog
+from sidecar.web import faults
+from sidecar.web.problem import problem_response
+from sidecar.web.protocol import Limits, ListenerRequest, ProblemProtocol, make_request
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+# After the listening socket is closed, idle connections live on for so many seconds: a request that a gateway
+# is just sending on one of them is answered instead of reset.
+_IDLE_GRACE = 1.0
+_MAX_CORRELATION_ID = 128
+
+
+class ProblemServer(web.Server):
+    """Builds the connections of one listener and answers their requests through one handler."""
+
+    def __init__(self, handler: Handler, *, name: str, limits: Limits, log: EventLog) -> None:
+        super().__init__(self._answer, request_factory=make_request)
+        self.limits = limits
+        self.retiring = False
+        self._handler = handler
+        self._name = name
+        self._log = log
+
+    def __call__(self) -> ProblemProtocol:
+        """Make the protocol of one new connection."""
+        return ProblemProtocol(self, loop=self._loop, home=self)
+
+    def retire(self) -> None:
+        """Close connections as they become idle; answers from now on say ``Connection: close``."""
+        self.retiring = True
+        for connection in self.connections:
+            if isinstance(connection, ProblemProtocol):
+                connection.retire()
+
+    def refuse(self, request: web.BaseRequest, problem: Problem) -> web.StreamResponse:
+        """Answer a request that cannot be read; the connection ends with it."""
+        self._log.info(Event.LISTENER_PROBLEM, listener=self._name, status=problem.status, code=problem.code)
+        return self._problem(request, problem, close=True)
+
+    def fault(self, error: BaseException | None) -> None:
+        """Report what went wrong outside of any handler."""
+        self._log.error(Event.LISTENER_PROBLEM, listener=self._name, code="internal_error", exc_info=error)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            if isinstance(request, ListenerRequest) and request.fault is not None:
+                return self.refuse(request, request.fault)
+            return await self._handler(request)
+        except ProblemError as error:
+            return self._problem(request, error.problem)
+        except LedgerUnavailable:
+            return self._problem(request, faults.NOT_STORED)
+        except Exception as error:  # noqa: BLE001 - whatever a handler failed on, the client gets a problem document
+            self.fault(error)
+            return self._problem(request, faults.INTERNAL)
+
+    def _problem(self, request: web.BaseRequest, problem: Problem, *, close: bool = False) -> web.Response:
+        if request.writer.output_size > 0:
+            raise ConnectionError("The answer has begun: nothing can be added to it but its end")
+        response = problem_response(problem, correlation_id(request))
+        if close:
+            response.force_close()
+        return response
+
+
+class Listener:
+    """A listening socket with its connections."""
+
+    def __init__(self, server: ProblemServer, sockets: asyncio.Server) -> None:
+        self._server = server
+        self._sockets = sockets
+        self._retirement: asyncio.TimerHandle | None = None
+        self.port: int = sockets.sockets[0].getsockname()[1]
+
+    def stop_listening(self) -> None:
+        """Take no new connections; each answer closes its connection, and idle ones close after a second."""
+        if self._retirement is None:
+            self._sockets.close()
+            self._server.retiring = True
+            self._retirement = asyncio.get_running_loop().call_later(_IDLE_GRACE, self._server.retire)
+
+    async def stop(self, grace: float) -> None:
+        """Close everything; requests under way get up to ``grace`` seconds. May be called twice."""
+        self.stop_listening()
+        if self._retirement is not None:
+            self._retirement.cancel()
+        self._server.retire()
+        await self._server.shutdown(grace)
+
+
+async def serve(
+    handler: Handler,
+    *,
+    name: str,
+    host: str,
+    port: int,
+    log: EventLog,
+    limits: Limits | None = None,
+    reuse_port: bool = False,
+    backlog: int = 1024,
+) -> Listener:
+    """Listen on ``host``:``port`` (0 takes any free port) and answer through ``handler``.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    server = ProblemServer(handler, name=name, limits=limits or Limits(), log=log)
+    sockets = await asyncio.get_running_loop().create_server(
+        server, host, port, reuse_port=reuse_port or None, backlog=backlog
+    )
+    return Listener(server, sockets)
+
+
+def correlation_id(request: web.BaseRequest) -> str | None:
+    """Give the request's ``x-correlation-id`` if it is usable: one value, 1..128 visible ASCII characters."""
+    values = request.headers.getall("X-Correlation-Id", ())
+    if len(values) != 1 or not 0 < len(values[0]) <= _MAX_CORRELATION_ID:
+        return None
+    value = values[0]
+    return value if value.isascii() and value.isprintable() and " " not in value else None
