@@ -1,0 +1,69 @@
+"""Settings that contradict each other. Each contradiction is one line that names the setting and the remedy."""
+
+from collections.abc import Iterator
+
+from sidecar.settings.root import Settings
+from sidecar.settings.units import DAY, render_duration
+
+AFTER_DEADLINE = DAY  # the last delivery of a job may be this long after its deadline
+REDRIVE_WINDOW = DAY  # and operators may repeat a failed one this much later
+
+
+def contradictions(settings: Settings) -> Iterator[str]:
+    """Yield what contradicts what."""
+    yield from _times(settings)
+    yield from _retention(settings)
+    yield from _names(settings)
+
+
+def _times(settings: Settings) -> Iterator[str]:
+    gateway, retry = settings.gateway, settings.retry
+    if gateway.wait > gateway.max_wait:
+        yield (
+            f"gateway.wait: {render_duration(gateway.wait)} is longer than gateway.max_wait"
+            f" ({render_duration(gateway.max_wait)}); lower it or raise gateway.max_wait"
+        )
+    if retry.base > retry.cap:
+        yield (
+            f"retry.base: {render_duration(retry.base)} is longer than retry.cap ({render_duration(retry.cap)});"
+            " lower it or raise retry.cap"
+        )
+    if settings.webhook.timeouts.connect > settings.webhook.timeouts.total:
+        yield "webhook.timeouts.connect: is longer than webhook.timeouts.total; lower it or raise the total"
+    if gateway.headers.field > gateway.headers.total:
+        yield "gateway.headers.field: is larger than gateway.headers.total; lower it or raise the total"
+
+
+def _retention(settings: Settings) -> Iterator[str]:
+    jobs = settings.retention.jobs
+    longest = max(settings.routes, key=lambda route: route.deadline)
+    needed = longest.deadline + AFTER_DEADLINE + REDRIVE_WINDOW
+    if jobs < needed:
+        yield (
+            f"retention.jobs: {render_duration(jobs)} is too short for the deadline of {longest.path}"
+            f" ({render_duration(longest.deadline)}); keep jobs for at least {render_duration(needed)}, which leaves"
+            " 24h for delivery and 24h to redrive, or shorten the deadline"
+        )
+    if settings.retention.bodies > jobs:
+        yield (
+            f"retention.bodies: {render_duration(settings.retention.bodies)} is longer than retention.jobs"
+            f" ({render_duration(jobs)}), which removes the bodies too; lower it or raise retention.jobs"
+        )
+
+
+def _names(settings: Settings) -> Iterator[str]:
+    listeners = {
+        "gateway": settings.gateway.listen,
+        "callbacks": settings.callbacks.listen,
+        "admin": settings.admin.listen,
+    }
+    seen: dict[str, str] = {}
+    for name, listen in listeners.items():
+        address = str(listen)
+        if listen.port and address in seen:
+            yield f"{name}.listen: {address} is {seen[address]}.listen too; give each listener its own port"
+        seen.setdefault(address, name)
+    endpoints = [endpoint.name for endpoint in settings.webhook.endpoints]
+    for index, endpoint in enumerate(endpoints):
+        if endpoint in endpoints[:index]:
+            yield f"webhook.endpoints[{index}].name: {endpoint} is there twice; give each endpoint its own name"

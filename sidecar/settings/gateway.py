@@ -1,0 +1,123 @@
+"""The listener that the gateway calls: limits, times, and how the gateway shows who it is."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from sidecar.settings.addresses import BaseUrl, HeaderName, HostPort, ListenAddress, Url
+from sidecar.settings.secrets import FROM_WORDS, require_secret
+from sidecar.settings.section import Section
+from sidecar.settings.units import GIB, HOUR, KIB, MIB, SECOND, Duration, Size, lasting, sized
+
+
+class NoIdentity(Section):
+    """Every client of the gateway listener is believed: only behind a network policy that lets the gateway alone in."""
+
+    type: Literal["none"]
+    """How the gateway identifies itself: here not at all."""
+
+
+class SharedSecret(Section):
+    """The gateway sends a secret header."""
+
+    type: Literal["shared_secret"]
+    """How the gateway identifies itself: by a header with a secret value."""
+    header: HeaderName = "x-sidecar-key"
+    """Name of the header that carries the secret."""
+    secret: SecretStr | None = None
+    """The secret itself: for the environment, never for the file."""
+    secret_file: Path | None = None
+    """File that holds the secret."""
+
+    @model_validator(mode="after")
+    def _has_secret(self) -> Self:
+        require_secret("secret", self.secret, self.secret_file)
+        return self
+
+
+class ClientCertificate(Section):
+    """The gateway shows a client certificate."""
+
+    type: Literal["mtls"]
+    """How the gateway identifies itself: by its TLS client certificate."""
+    ca_file: Path
+    """PEM file of the authorities whose client certificates are believed."""
+
+
+class BackendJwt(Section):
+    """The gateway sends the backend JWT that WSO2 signs."""
+
+    type: Literal["wso2_jwt"]
+    """How the gateway identifies itself: by a signed JWT for backends."""
+    header: HeaderName = "x-jwt-assertion"
+    """Name of the header that carries the JWT."""
+    jwks_url: Url
+    """Where the gateway's public keys are (JWKS, RFC 7517)."""
+    issuer: str = Field(min_length=1)
+    """The issuer (``iss``) that the JWT must name."""
+
+
+Identity = Annotated[NoIdentity | SharedSecret | ClientCertificate | BackendJwt, Field(discriminator="type")]
+
+
+class HeaderLimits(Section):
+    """Limits of a request's header section; beyond them the answer is 431."""
+
+    count: int = Field(default=128, ge=16, le=1000)
+    """Most header fields of one request."""
+    field: Annotated[Size, sized("1KiB", "1MiB")] = 32 * KIB
+    """Largest single header field, a size; backend JWTs of WSO2 are large."""
+    total: Annotated[Size, sized("1KiB", "8MiB")] = 64 * KIB
+    """Largest header section in all, a size."""
+
+
+class GatewayTimeouts(Section):
+    """How long a client may take to send its request."""
+
+    headers: Annotated[Duration, lasting("10ms", "10m")] = 10 * SECOND
+    """Longest time from the first moment to the end of the headers, a duration."""
+    body_idle: Annotated[Duration, lasting("10ms", "10m")] = 30 * SECOND
+    """Longest pause between two pieces of a body, a duration."""
+
+
+class PerApplication(Section):
+    """Limits of one application; beyond them the answer is 429."""
+
+    running_jobs: int = Field(default=1000, ge=1)
+    """Most unfinished jobs."""
+    stored: Size = 10 * GIB
+    """Most bytes stored, a size."""
+    requests_per_second: float = Field(default=100, gt=0)
+    """Most requests in a second."""
+
+
+class GatewaySettings(Section):
+    """The listener that the gateway calls."""
+
+    listen: ListenAddress = HostPort("0.0.0.0", 8080)  # noqa: S104 - a container serves its network; policies narrow it
+    """Address to listen on, host:port."""
+    public_url: BaseUrl | None = None
+    """The gateway as callers see it; links in answers are this and the API's context. Unset: links are paths."""
+    identity: Identity
+    """How the gateway identifies itself; there is no default, because ``none`` must be written to be meant."""
+    wait: Annotated[Duration, lasting("0s", "2m")] = 2 * SECOND
+    """How long an answer waits for acknowledgements without ``prefer: wait``, a duration."""
+    max_wait: Annotated[Duration, lasting("0s", "2m")] = 5 * SECOND
+    """Longest wait that ``prefer: wait`` may ask for, a duration; keep it well under the gateway's own time-outs."""
+    max_body: Annotated[Size, sized("1B", "5TiB")] = 100 * MIB
+    """Largest request body, a size; see also database.max_body."""
+    headers: HeaderLimits = HeaderLimits()
+    """Limits of the header section."""
+    timeouts: GatewayTimeouts = GatewayTimeouts()
+    """How long a client may take to send."""
+    idempotency_ttl: Annotated[Duration, lasting("1s", "30d")] = 24 * HOUR
+    """How long an idempotency key is kept, a duration from accept."""
+    correlation: Annotated[tuple[HeaderName, ...], FROM_WORDS] = ("x-correlation-id", "activityid")
+    """Headers that may carry the correlation id; the first one present counts."""
+    per_application: PerApplication = PerApplication()
+    """Limits of one application."""
+    max_pending: int = Field(default=5000, ge=1)
+    """Most requests under way at once; beyond them the answer is 503."""
+    max_in_flight_bytes: Annotated[Size, sized("1MiB", "1TiB")] = 64 * MIB
+    """Most bytes of request bodies in memory at once, a size; beyond them the answer is 503."""

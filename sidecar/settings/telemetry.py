@@ -1,0 +1,24 @@
+"""What the sidecar tells about itself."""
+
+from typing import Literal
+
+from sidecar.settings.addresses import Url
+from sidecar.settings.section import Section
+
+
+class LogSettings(Section):
+    """The log."""
+
+    format: Literal["json", "pretty"] = "json"
+    """``json`` for machines, one object a line; ``pretty`` for people."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important level that is written."""
+
+
+class TelemetrySettings(Section):
+    """What the sidecar tells about itself."""
+
+    log: LogSettings = LogSettings()
+    """The log."""
+    otlp_endpoint: Url | None = None
+    """Where traces are sent (OTLP over HTTP)."""

@@ -1,0 +1,107 @@
+"""Settings that this version understands and does not serve yet: told at start, never silently ignored.
+
+Where ignoring a setting would leave something less protected than it says, the sidecar does not start.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sidecar.model.errors import ConfigError
+from sidecar.settings.gateway import NoIdentity, PerApplication, SharedSecret
+from sidecar.settings.offload import OffloadSettings
+from sidecar.settings.retention import RetentionSettings
+from sidecar.settings.retry import RetrySettings
+from sidecar.settings.root import Settings
+from sidecar.settings.webhook import WebhookSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """One setting that is not served. ``fatal`` ones keep the sidecar from starting."""
+
+    name: str
+    why: str
+    fatal: bool
+
+
+def unserved(settings: Settings) -> list[Unserved]:
+    """List the settings that are set and not served, the fatal ones first."""
+    fatal = [Unserved(name, why, fatal=True) for name, why in _fatal(settings)]
+    return fatal + [Unserved(name, why, fatal=False) for name, why in _ignored(settings)]
+
+
+def refuse_unserved(settings: Settings) -> list[Unserved]:
+    """Return the unserved settings that only deserve a warning.
+
+    Raises:
+        ConfigError: some protect something and cannot be ignored; it names each.
+    """
+    found = unserved(settings)
+    fatal = [f"{item.name}: {item.why}" for item in found if item.fatal]
+    if fatal:
+        raise ConfigError("\n".join(fatal))
+    return found
+
+
+def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
+    identity, webhook, offload = settings.gateway.identity, settings.webhook, settings.offload
+    if not isinstance(identity, NoIdentity | SharedSecret):
+        why = f"{identity.type} is not served by this version; use shared_secret, or none behind a network policy"
+        yield "gateway.identity", why
+    for index, user in enumerate(webhook.service_users):
+        if user.type != "none":
+            why = f"{user.type} is not served by this version, messages would go without credentials; use type: none"
+            yield f"webhook.service_users[{index}]", why
+    if webhook.signing is not None:
+        yield "webhook.signing", "messages are not signed by this version; leave it out"
+    for index, endpoint in enumerate(webhook.endpoints):
+        if endpoint.signing is not None:
+            yield f"webhook.endpoints[{index}].signing", "messages are not signed by this version; leave it out"
+    proxies = {"webhook.proxy": webhook.proxy, "services.proxy": settings.services.proxy}
+    for name, proxy in proxies.items():
+        if proxy is not None:
+            yield name, "calls would bypass the proxy, which this version does not serve; leave it out"
+    if offload is not None and offload.sse.type != "none":
+        yield "offload.sse", "bodies stay in Postgres in this version and are not encrypted there; leave it out"
+
+
+def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield from _egress(settings.webhook)
+    yield from _offload(settings)
+    if settings.retry != RetrySettings():
+        yield "retry", "a failed message is not repeated by this version; it is kept as failed"
+    if settings.gateway.per_application != PerApplication():
+        yield "gateway.per_application", "applications are not limited by this version"
+    if settings.retention.objects != RetentionSettings().objects:
+        yield "retention.objects", "no objects are stored by this version"
+    if settings.retention.audit != RetentionSettings().audit:
+        yield "retention.audit", "no audit is kept by this version, since operators cannot act yet"
+    if settings.telemetry.otlp_endpoint is not None:
+        yield "telemetry.otlp_endpoint", "no traces are sent by this version"
+    if settings.admin.tokens:
+        yield "admin.tokens", "only the open paths exist in this version"
+
+
+def _egress(webhook: WebhookSettings) -> Iterator[tuple[str, str]]:
+    guard = ("require_https", "allow_hosts", "allow_networks", "ports")
+    given = [f"webhook.{name}" for name in guard if name in webhook.model_fields_set]
+    why = "this version calls every callback-url; restrict what the sidecar may reach by a network policy"
+    yield ", ".join(given) or "webhook.require_https", why
+
+
+def _offload(settings: Settings) -> Iterator[tuple[str, str]]:
+    stays = "all bodies stay in Postgres in this version, up to database.max_body"
+    if settings.offload is not None and settings.offload != OffloadSettings():
+        yield "offload", stays
+    for index, endpoint in enumerate(settings.webhook.endpoints):
+        if endpoint.threshold is not None or endpoint.style is not None:
+            yield (
+                f"webhook.endpoints[{index}]",
+                "threshold and style wait for indirect messages; this version sends all bodies directly",
+            )
+    for index, route in enumerate(settings.routes):
+        if route.offload is not None:
+            yield f"routes[{index}].offload", stays
+        for place, service in enumerate(route.services):
+            if service.offer_upload:
+                yield f"routes[{index}].services[{place}].offer_upload", "no upload links are made by this version"

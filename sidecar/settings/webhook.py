@@ -1,0 +1,108 @@
+"""Messages to the callers' webhooks: where they may go, how fast, and how they are signed."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, IPvAnyNetwork, SecretStr, model_validator
+
+from sidecar.settings.addresses import BaseUrl, Url
+from sidecar.settings.offload import Style
+from sidecar.settings.secrets import FROM_WORDS, SecretLines
+from sidecar.settings.section import Section
+from sidecar.settings.service_users import ServiceUser
+from sidecar.settings.units import SECOND, Duration, Size, lasting
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class WebhookTimeouts(Section):
+    """How long one attempt may take."""
+
+    connect: Annotated[Duration, lasting("1ms", "5m")] = 5 * SECOND
+    """Longest time to a connection, TLS included, a duration."""
+    total: Annotated[Duration, lasting("1ms", "10m")] = 30 * SECOND
+    """Longest time of an attempt in all, a duration."""
+
+
+class WebhookConcurrency(Section):
+    """Most attempts at once, of one worker process."""
+
+    total: int = Field(default=200, ge=1)
+    """Most attempts at once in all."""
+    per_endpoint: int = Field(default=10, ge=1)
+    """Most attempts at once to one endpoint."""
+    per_host: int = Field(default=50, ge=1)
+    """Most attempts at once to one host, because callers choose the paths."""
+
+    @model_validator(mode="after")
+    def _nested(self) -> Self:
+        given = self.model_fields_set
+        for small, large in (("per_endpoint", "per_host"), ("per_host", "total"), ("per_endpoint", "total")):
+            if {small, large} <= given and getattr(self, small) > getattr(self, large):
+                raise ValueError(f"allows more {small} than {large}; lower {small} or raise {large}")
+        return self
+
+
+class WebhookSigning(Section):
+    """Secrets that sign messages (Standard Webhooks): symmetric ones, or one Ed25519 key."""
+
+    secrets: SecretLines | None = None
+    """The secrets themselves, whsec_..., newest first: for the environment, never for the file."""
+    secrets_file: Path | None = None
+    """File with one secret a line, whsec_..., newest first."""
+    ed25519_key: SecretStr | None = None
+    """The private key itself, whsk_...: for the environment, never for the file."""
+    ed25519_key_file: Path | None = None
+    """File that holds the private key, whsk_...."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        symmetric = bool(self.secrets) or self.secrets_file is not None
+        asymmetric = self.ed25519_key is not None or self.ed25519_key_file is not None
+        if symmetric == asymmetric:
+            raise ValueError("needs exactly one kind of key; give secrets_file or ed25519_key_file")
+        return self
+
+
+class WebhookEndpoint(Section):
+    """Webhooks that belong together: they share a lane, a name in metrics, and what is said here."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    """Name in metrics and logs."""
+    match: Url
+    """Beginning of the callback-urls that belong to it; the longest match counts."""
+    threshold: Size | None = None
+    """Largest body that is sent directly, a size. Unset: offload.threshold."""
+    style: Style | None = None
+    """How compressed objects are marked. Unset: offload.style."""
+    signing: WebhookSigning | None = None
+    """Secrets of this endpoint. Unset: webhook.signing."""
+
+
+class WebhookSettings(Section):
+    """Messages to the callers' webhooks."""
+
+    require_https: bool = True
+    """Whether a callback-url must be https."""
+    allow_hosts: Annotated[tuple[str, ...], FROM_WORDS] = ()
+    """Hosts that may be called although they are not public, as names or *.suffix."""
+    allow_networks: Annotated[tuple[IPvAnyNetwork, ...], FROM_WORDS] = ()
+    """Networks that may be called although they are not public, as 10.20.0.0/16."""
+    ports: Annotated[tuple[Port, ...], FROM_WORDS] = (443, 8243)
+    """Ports that may be called."""
+    proxy: BaseUrl | None = None
+    """HTTP proxy for messages to webhooks."""
+    ca_file: Path | None = None
+    """PEM file of the authorities that webhooks' certificates are checked against. Unset: the system's."""
+    timeouts: WebhookTimeouts = WebhookTimeouts()
+    """How long one attempt may take."""
+    endpoint_path_segments: int = Field(default=2, ge=0, le=16)
+    """How many path segments tell endpoints of one host apart; 2 are an API's context and version in WSO2."""
+    concurrency: WebhookConcurrency = WebhookConcurrency()
+    """Most attempts at once."""
+    endpoints: tuple[WebhookEndpoint, ...] = ()
+    """Endpoints with a name and rules of their own."""
+    service_users: tuple[ServiceUser, ...] = ()
+    """As whom messages are sent; the longest match counts, and without one no credentials are sent."""
+    signing: WebhookSigning | None = None
+    """Secrets that sign messages. Unset: messages are not signed."""
