@@ -1,0 +1,76 @@
+"""The generated settings put embedded parts under the user's own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sidecar.dev.demo_config import (
+    Ports,
+    demo_routes,
+    dev_settings,
+    read_settings,
+    sample_request,
+    token_secrets,
+    write_settings,
+)
+from sidecar.model.errors import ConfigError
+
+PORTS = Ports(gateway=1, callbacks=2, admin=3)
+
+
+def settings(own: dict[str, Any]) -> dict[str, Any]:
+    return dev_settings(own, ports=PORTS, dsn="postgresql://local/x", password_file=Path("/p"), tokens=Path("/t"))
+
+
+def test_without_own_settings_everything_is_local_and_open() -> None:
+    made = settings({})
+    assert made["gateway"]["identity"] == {"type": "none"}
+    assert made["callbacks"]["base_url"] == "http://127.0.0.1:2"
+    assert [made[name]["listen"] for name in ("gateway", "callbacks", "admin")] == [f"127.0.0.1:{n}" for n in (1, 2, 3)]
+    assert made["callbacks"]["token_secrets_file"] == "/t"
+
+
+def test_own_settings_stay_but_never_the_database_and_the_listeners() -> None:
+    own = {
+        "gateway": {"listen": "0.0.0.0:80", "identity": {"type": "shared_secret"}, "wait": "1s"},
+        "callbacks": {"base_url": "http://me", "token_secrets_file": "/mine"},
+        "database": {
+            "dsn": "postgresql://production/x",
+            "password_file": "/production",
+            "pooler": "transaction",
+            "pool": 3,
+        },
+        "routes": [{"path": "/a"}],
+    }
+    made = settings(own)
+    assert made["database"] == {"dsn": "postgresql://local/x", "password_file": "/p", "pool": 3}
+    assert made["gateway"]["listen"] == "127.0.0.1:1"
+    assert made["gateway"]["identity"] == {"type": "shared_secret"}
+    assert made["callbacks"]["base_url"] == "http://me"
+    assert made["callbacks"]["token_secrets_file"] == "/mine"
+    assert made["routes"] == own["routes"]
+
+
+def test_files_are_private_and_the_token_secret_is_made_once(tmp_path: Path) -> None:
+    tokens = token_secrets(tmp_path / "tokens")
+    secret = tokens.read_text()
+    assert token_secrets(tokens).read_text() == secret
+    write_settings(tmp_path / "s.yaml", settings(demo_routes("http://s")))
+    assert {path.stat().st_mode & 0o777 for path in (tokens, tmp_path / "s.yaml")} == {0o600}
+    assert yaml.safe_load((tmp_path / "s.yaml").read_text())["routes"][0]["path"] == "/demo/orders/{order_id}/report"
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "gateway: text", "a: [", ""])
+def test_a_file_that_is_no_settings_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"mine\.yaml"):
+        read_settings(path)
+
+
+def test_the_sample_request_is_one_that_the_first_route_takes() -> None:
+    assert sample_request(demo_routes("http://s")["routes"]) == ("POST", "/demo/orders/42/report")
+    assert sample_request([{"path": "/a/{b}/{c}", "methods": ["PUT"]}]) == ("PUT", "/a/42/42")
+    assert sample_request(None) == ("POST", "/")
