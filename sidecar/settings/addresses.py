@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
+ADDRESS_FORMAT: Final = "host-port"
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?", re.ASCII)
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+", re.ASCII)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, section 5.6.2
@@ -105,7 +106,7 @@ ListenAddress = Annotated[
     InstanceOf[HostPort],
     BeforeValidator(parse_host_port),
     PlainSerializer(str, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "host-port", "examples": ["0.0.0.0:8080", "[::]:8080"]}),
+    WithJsonSchema({"type": "string", "format": ADDRESS_FORMAT, "examples": ["0.0.0.0:8080", "[::]:8080"]}),
 ]
 """An address to listen on, ``host:port``."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sidecar.model.errors import ConfigError, ProblemError
 from sidecar.model.problems import Problem
 from sidecar.model.route import ServiceCall
+from sidecar.settings.media_types import match_media_type
 from sidecar.settings.route_compile import CompiledRoute, Route, compile_route
 from sidecar.settings.route_rules import route_troubles
 from sidecar.settings.route_target import Target, parse_target
@@ -102,6 +103,19 @@ class RouteTable:
         if not compiled.template.variables:
             self._literal["/" + "/".join(map(str, compiled.template.segments))] = node.ends
         return troubles
+
+
+def check_media_type(accepts: tuple[str, ...], content_type: str | None) -> None:
+    """Refuse a Content-Type that no media range covers.
+
+    Raises:
+        ProblemError: ``media_type_unsupported``, with the ranges in ``Accept`` (RFC 9110, section 15.5.16).
+    """
+    if not match_media_type(accepts, content_type):
+        ranges = ", ".join(accepts)
+        raise ProblemError(
+            Problem(415, "media_type_unsupported", f"This route takes {ranges}.", headers={"accept": ranges})
+        )
 
 
 def _descend(node: _Node, segments: tuple[str, ...], method: str, allowed: set[str]) -> CompiledRoute | None:

@@ -5,18 +5,21 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from sidecar.settings.addresses import ADDRESS_FORMAT
 from sidecar.settings.root import Settings
 from sidecar.settings.units import DURATION_FORMAT, SIZE_FORMAT, render_duration, render_size
 
 
 class _InWords(GenerateJsonSchema):
-    """Renders the defaults of durations and sizes as people write them."""
+    """Renders the defaults of durations, sizes and addresses as people write them."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Render one default."""
         rendered = super().default_schema(schema)
         default = rendered.get("default")
-        if isinstance(default, int | float) and rendered.get("format") == DURATION_FORMAT:
+        if rendered.get("format") == ADDRESS_FORMAT:
+            rendered["default"] = str(schema["default"])
+        elif isinstance(default, int | float) and rendered.get("format") == DURATION_FORMAT:
             rendered["default"] = render_duration(default)
         elif isinstance(default, int) and rendered.get("format") == SIZE_FORMAT:
             rendered["default"] = render_size(default)
