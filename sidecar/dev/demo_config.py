@@ -76,7 +76,7 @@ def dev_settings(
     """Put the embedded parts under ``own`` settings.
 
     The database and the listeners are always ours, and loopback only. How callers identify themselves, where
-    services call back and how long a stop may take are ours unless ``own`` says so.
+    services call back, whether a webhook needs https and how long a stop may take are ours unless ``own`` says so.
     """
 
     def section(name: str, defaults: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,6 +100,7 @@ def dev_settings(
         "admin": section("admin", {}, {"listen": f"127.0.0.1:{ports.admin}"}),
         "database": {**database, "dsn": dsn, "password_file": str(password_file)},
         "worker": section("worker", {"drain_timeout": "5s"}, {}),
+        "webhook": section("webhook", {"require_https": False}, {}),
     }
 
 

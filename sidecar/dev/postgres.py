@@ -99,18 +99,12 @@ class EmbeddedPostgres:
         if not self.home.initialised:
             self._initialise()
         self.port = self.port or free_port()
-        give_up = time.monotonic() + START_TIMEOUT
         self.home.clear_stale_pid(timeout=STOP_TIMEOUT)
-        while True:
-            said_before = self.log.stat().st_size if self.log.exists() else 0
-            self._process = self._spawn()
-            if self._wait_until_ready(give_up):
-                return
-            said = self._said(since=said_before)
-            if LEFTOVERS not in said or time.monotonic() > give_up:
-                self.kill()
-                raise PostgresFailed(f"Postgres did not start; {self.log} ends with:\n{said[-2000:]}")
-            time.sleep(0.05)
+        try:
+            self._start_until(time.monotonic() + START_TIMEOUT)
+        except BaseException:  # Ctrl-C too: who never saw a start will not call stop
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop the server, breaking connections ("fast"); does nothing when it does not run."""
@@ -119,6 +113,17 @@ class EmbeddedPostgres:
     def kill(self) -> None:
         """Kill the server with SIGKILL, as a crash would; :meth:`start` recovers what was committed."""
         self._end(signal.SIGKILL)
+
+    def _start_until(self, give_up: float) -> None:
+        while True:
+            said_before = self.log.stat().st_size if self.log.exists() else 0
+            self._process = self._spawn()
+            if self._wait_until_ready(give_up):
+                return
+            said = self._said(since=said_before)
+            if LEFTOVERS not in said or time.monotonic() > give_up:
+                raise PostgresFailed(f"Postgres did not start; {self.log} ends with:\n{said[-2000:]}")
+            time.sleep(0.05)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

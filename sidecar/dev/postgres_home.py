@@ -145,7 +145,11 @@ def _copied(install: Path, user: tuple[int, int]) -> Path:
     if not copy.exists():
         with tempfile.TemporaryDirectory(dir=folder) as unfinished:
             shutil.copytree(install, Path(unfinished) / "pginstall", symlinks=True)
-            (Path(unfinished) / "pginstall").rename(copy)
+            try:
+                (Path(unfinished) / "pginstall").rename(copy)
+            except OSError:
+                if not copy.exists():  # else another process was faster, with the same files
+                    raise
     if not _reachable(copy / "bin" / "postgres", user):
         raise RuntimeError(
             f"nobody cannot run {copy}; run as an ordinary user, or set TMPDIR to a folder all can enter"

@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import asyncpg
 import psutil
 import pytest
 
-from sidecar.dev.postgres import EmbeddedPostgres
+from sidecar.dev.postgres import EmbeddedPostgres, PostgresFailed
+from sidecar.dev.postgres_home import settle
 
 PARENT = """
 import sys
@@ -89,3 +91,24 @@ def test_it_dies_with_a_parent_that_was_killed_and_starts_again(directory: Path)
     with EmbeddedPostgres(place) as again:
         assert again.pid != postmaster.pid
         postmaster.wait(timeout=30)
+
+
+def test_a_taken_port_is_told_with_the_words_of_postgres(server: EmbeddedPostgres, directory: Path) -> None:
+    with server:
+        second = EmbeddedPostgres(directory / "second", port=server.port)
+        with pytest.raises(PostgresFailed, match="Address already in use"):
+            second.start()
+        assert not second.running
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_as_root_a_folder_that_nobody_can_enter_is_replaced_by_one_under_the_temporary_directory(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = directory / "closed"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    home = settle(closed / "postgres")
+    assert home.directory.is_relative_to(directory)
+    assert not home.directory.is_relative_to(closed)
+    assert settle(closed / "postgres") == home

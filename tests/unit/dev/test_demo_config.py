@@ -16,6 +16,9 @@ from sidecar.dev.demo_config import (
     write_settings,
 )
 from sidecar.model.errors import ConfigError
+from sidecar.settings.load import build_settings
+from sidecar.settings.route_table import RouteTable
+from sidecar.settings.unserved import unserved
 
 PORTS = Ports(gateway=1, callbacks=2, admin=3)
 
@@ -74,3 +77,13 @@ def test_the_sample_request_is_one_that_the_first_route_takes() -> None:
     assert sample_request(demo_routes("http://s")["routes"]) == ("POST", "/demo/orders/42/report")
     assert sample_request([{"path": "/a/{b}/{c}", "methods": ["PUT"]}]) == ("PUT", "/a/42/42")
     assert sample_request(None) == ("POST", "/")
+
+
+def test_the_generated_settings_can_be_served_and_take_the_sample_request() -> None:
+    made = build_settings(settings(demo_routes("http://127.0.0.1:9000")))
+    method, path = sample_request(demo_routes("http://127.0.0.1:9000")["routes"])
+    match = RouteTable(made.routes).match(method, path)
+    assert [call.url for call in match.calls] == [
+        f"http://127.0.0.1:9000/{name}/42" for name in ("billing", "stock", "risk")
+    ]
+    assert not [setting.name for setting in unserved(made)]
