@@ -1,0 +1,89 @@
+"""The two client sessions: one for services, one for webhooks, so that neither starves the other of connections."""
+
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+
+import aiohttp
+from aiohttp import ClientRequest, hdrs
+from aiohttp.typedefs import LooseHeaders
+from multidict import CIMultiDict
+
+from sidecar import __version__
+
+USER_AGENT = f"wso2-mediation-sidecar/{__version__}"
+
+_MAX_FIELD = 32 * 1024  # bytes of one response header, as on the listeners
+_DNS_TTL = 30  # seconds
+# Seconds that an idle connection is kept. Most servers wait longer; a connection that the server closes just as
+# we send leaves it open whether the request arrived.
+_KEEP_ALIVE = 15.0
+
+
+class PlainRequest(ClientRequest):
+    """A request whose headers are what it was given, plus Host: aiohttp adds Accept, Accept-Encoding and more."""
+
+    def update_headers(self, headers: LooseHeaders | None) -> None:
+        """Take the headers over, Host first (RFC 9110, 7.2)."""
+        self.headers = CIMultiDict(((hdrs.HOST, self.url.host_port_subcomponent or ""),))
+        if headers:
+            self.headers.extend(headers)
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:  # noqa: ARG002
+        """Add nothing, and no default Content-Type for a body either."""
+        self._skip_auto_headers = CIMultiDict(((hdrs.CONTENT_TYPE, None),))
+
+
+def service_session(
+    *, connect_timeout: float, per_host: int = 0, ca_file: Path | None = None, proxy: str | None = None
+) -> aiohttp.ClientSession:
+    """Open the session for services.
+
+    Args:
+        connect_timeout: Seconds to a connection: a free place in the pool, DNS, TCP and TLS.
+        per_host: Most connections to one host; 0 is no limit.
+        ca_file: PEM file of authorities that are trusted besides the system's.
+        proxy: URL of an HTTP proxy; the environment's is never used.
+    """
+    return _session(connect_timeout=connect_timeout, per_host=per_host, limit=0, ca_file=ca_file, proxy=proxy)
+
+
+def webhook_session(
+    *, connect_timeout: float, per_host: int, total: int = 0, ca_file: Path | None = None, proxy: str | None = None
+) -> aiohttp.ClientSession:
+    """Open the session for webhooks; ``total`` bounds the connections in all, the rest is as for services."""
+    return _session(connect_timeout=connect_timeout, per_host=per_host, limit=total, ca_file=ca_file, proxy=proxy)
+
+
+def _session(
+    *, connect_timeout: float, per_host: int, limit: int, ca_file: Path | None, proxy: str | None
+) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(
+        limit=limit,
+        limit_per_host=per_host,
+        ttl_dns_cache=_DNS_TTL,
+        keepalive_timeout=_KEEP_ALIVE,
+        ssl=_trust(ca_file) if ca_file is not None else True,
+    )
+    session = aiohttp.ClientSession(
+        connector=connector,
+        request_class=PlainRequest,
+        headers={hdrs.USER_AGENT: USER_AGENT},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=float("inf")),
+        auto_decompress=False,
+        trust_env=False,
+        max_line_size=_MAX_FIELD,
+        max_field_size=_MAX_FIELD,
+        proxy=proxy,
+    )
+    # aiohttp would send GET, PUT or DELETE a second time by itself when a kept connection breaks. Whether a
+    # request may be repeated is decided by the caller, who also counts the attempts.
+    session._retry_connection = False  # noqa: SLF001 - there is no public switch
+    return session
+
+
+def _trust(ca_file: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=ca_file)
+    return context
