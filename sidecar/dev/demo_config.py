@@ -84,7 +84,8 @@ def dev_settings(
 
     callbacks = own.get("callbacks") or {}
     secrets_given = any(name.startswith("token_secrets") for name in callbacks)
-    database = {name: value for name, value in (own.get("database") or {}).items() if name != "pooler"}
+    replaced = {"pooler", "password"}
+    database = {name: value for name, value in (own.get("database") or {}).items() if name not in replaced}
     return {
         **own,
         "gateway": section(
