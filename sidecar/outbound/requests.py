@@ -8,6 +8,8 @@ from enum import StrEnum
 import aiohttp
 from yarl import URL
 
+from sidecar.outbound.sessions import Outgoing
+
 
 class FailureKind(StrEnum):
     """Why there is no whole answer. A closed set: also labels of metrics and reasons in the ledger."""
@@ -56,66 +58,47 @@ async def send(
         session: One of :mod:`sidecar.outbound.sessions`.
         method: HTTP method, as it is to appear.
         url: Absolute URL, sent exactly as given.
-        headers: End-to-end headers; Host and Content-Length are added.
+        headers: End-to-end headers; Host, Content-Length and, where missing, User-Agent are added.
         body: The whole body.
         timeout: Seconds for everything, connecting and the response's body included.
         max_response: Bytes of the response's body that are read; beyond them the connection is closed.
     """
+    outgoing = Outgoing(headers, body)
     response: aiohttp.ClientResponse | None = None
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(timeout):
-            response = await session.request(
-                method,
-                URL(url, encoded=True),
-                headers=headers if isinstance(headers, list) else list(headers),
-                data=body or None,
-                allow_redirects=False,
-                timeout=_timeouts(session, timeout),
-            )
+            response = await session.request(method, URL(url, encoded=True), data=outgoing, allow_redirects=False)
             whole = await _read(response.content, parts, max_response)
         return Reply(response.status, response.raw_headers, b"".join(parts), truncated=not whole)
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-        failure = failure_of(error)
+        kind = _kind_of(error, sent=outgoing.sent)
         if response is None:
-            return failure
-        return Reply(response.status, response.raw_headers, b"".join(parts), truncated=True, broken=failure.kind)
+            # What cannot be rendered (a ValueError) is found out before the first byte is written.
+            return Failure(kind, sent=outgoing.sent and not isinstance(error, ValueError))
+        return Reply(response.status, response.raw_headers, b"".join(parts), truncated=True, broken=kind)
     finally:
         if response is not None and not response.closed:
             response.close()
 
 
-def failure_of(error: Exception) -> Failure:
-    """Classify what aiohttp raised. Whatever is not known to precede the request counts as sent."""
-    for known, kind, sent in _KINDS:
+def _kind_of(error: Exception, *, sent: bool) -> FailureKind:
+    if isinstance(error, TimeoutError):
+        return FailureKind.TIMEOUT if sent else FailureKind.TIMEOUT_CONNECT
+    for known, kind in _KINDS:
         if isinstance(error, known):
-            return Failure(kind, sent)
-    return Failure(FailureKind.BAD_RESPONSE, sent=True)
+            return kind
+    return FailureKind.BAD_RESPONSE
 
 
 # The first match counts: some of aiohttp's errors have several of these bases.
-_KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], FailureKind, bool], ...] = (
-    (aiohttp.ConnectionTimeoutError, FailureKind.TIMEOUT_CONNECT, False),
-    (aiohttp.ClientConnectorDNSError, FailureKind.DNS, False),
-    (aiohttp.ClientSSLError, FailureKind.TLS, False),
-    (aiohttp.ServerFingerprintMismatch, FailureKind.TLS, False),
-    (aiohttp.ClientConnectorError, FailureKind.CONNECT, False),
-    (aiohttp.ClientHttpProxyError, FailureKind.CONNECT, False),
-    (TimeoutError, FailureKind.TIMEOUT, True),
-    ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError), FailureKind.RESET, True),
-    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), FailureKind.CONNECT, False),
-    # aiohttp refuses control characters and what is no text while it renders the head, before a byte is written.
-    (ValueError, FailureKind.CONNECT, False),
+_KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], FailureKind], ...] = (
+    (aiohttp.ClientConnectorDNSError, FailureKind.DNS),
+    (aiohttp.ClientSSLError, FailureKind.TLS),
+    ((aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError), FailureKind.CONNECT),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError), FailureKind.CONNECT),
+    ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError), FailureKind.RESET),
 )
-
-
-def _timeouts(session: aiohttp.ClientSession, timeout: float) -> aiohttp.ClientTimeout:
-    """Let connecting end well before the whole, so that running out of time there is never taken for *sent*."""
-    timeouts = session.timeout
-    longest = timeout / 2
-    if timeouts.connect is not None and timeouts.connect <= longest:
-        return timeouts
-    return aiohttp.ClientTimeout(total=None, connect=longest, ceil_threshold=float("inf"))
 
 
 async def _read(content: aiohttp.StreamReader, parts: list[bytes], limit: int) -> bool:

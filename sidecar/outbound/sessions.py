@@ -2,12 +2,16 @@
 
 import ssl
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
-from aiohttp import ClientRequest, hdrs
+from aiohttp import ClientRequest, ClientResponse, hdrs
+from aiohttp.connector import Connection
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
+from yarl import URL
 
 from sidecar import __version__
 
@@ -20,18 +24,41 @@ _DNS_TTL = 30  # seconds
 _KEEP_ALIVE = 15.0
 
 
-class PlainRequest(ClientRequest):
-    """A request whose headers are what it was given, plus Host: aiohttp adds Accept, Accept-Encoding and more."""
+@dataclass(slots=True)
+class Outgoing:
+    """A request on its way; ``sent`` is false as long as certainly nothing of it reached a connection."""
 
-    def update_headers(self, headers: LooseHeaders | None) -> None:
+    headers: Iterable[tuple[str, str]]
+    body: bytes
+    sent: bool = False
+
+
+class PlainRequest(ClientRequest):
+    """A request with the headers that it was given, and Host, Content-Length and, where missing, User-Agent.
+
+    It takes an :class:`Outgoing` as ``data``. The session's own way with headers would add Accept and
+    Accept-Encoding, lose repeated names that differ in case, and copy all of them twice.
+    """
+
+    def __init__(self, method: str, url: URL, *, data: Outgoing, **options: Any) -> None:
+        self._outgoing = data
+        super().__init__(method, url, data=data.body or None, **options)
+
+    def update_headers(self, headers: LooseHeaders | None) -> None:  # noqa: ARG002
         """Take the headers over, Host first (RFC 9110, 7.2)."""
         self.headers = CIMultiDict(((hdrs.HOST, self.url.host_port_subcomponent or ""),))
-        if headers:
-            self.headers.extend(headers)
+        self.headers.extend(self._outgoing.headers)
 
     def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:  # noqa: ARG002
-        """Add nothing, and no default Content-Type for a body either."""
+        """Say who asks, and add nothing else, no default Content-Type for a body either."""
+        if hdrs.USER_AGENT not in self.headers:
+            self.headers[hdrs.USER_AGENT] = USER_AGENT
         self._skip_auto_headers = CIMultiDict(((hdrs.CONTENT_TYPE, None),))
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        """Write the request; from here on it may have arrived."""
+        self._outgoing.sent = True
+        return await super().send(conn)
 
 
 def service_session(
@@ -68,7 +95,6 @@ def _session(
     session = aiohttp.ClientSession(
         connector=connector,
         request_class=PlainRequest,
-        headers={hdrs.USER_AGENT: USER_AGENT},
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=float("inf")),
         auto_decompress=False,

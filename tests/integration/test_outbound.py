@@ -1,0 +1,376 @@
+"""One request against servers that behave, and against servers that do not."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sidecar.outbound.requests import Failure, FailureKind, Reply, send
+from sidecar.outbound.sessions import USER_AGENT, service_session, webhook_session
+
+TLS = Path(__file__).parent / "tls"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Server = Callable[..., Awaitable[int]]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """Start raw servers that run a script for each connection, once a request's head is read."""
+    servers: list[asyncio.Server] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def start(script: Script, *, tls: ssl.SSLContext | None = None, read_head: bool = True) -> int:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                if read_head:
+                    await reader.readuntil(b"\r\n\r\n")
+                await script(reader, writer)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass  # some clients here go away on purpose
+            finally:
+                writer.close()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.add(asyncio.get_running_loop().create_task(serve(reader, writer)))
+
+        servers.append(await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls))
+        port: int = servers[-1].sockets[0].getsockname()[1]
+        return port
+
+    yield start
+    for running in servers:
+        running.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with service_session(connect_timeout=5) as opened:
+        yield opened
+
+
+async def call(
+    session: aiohttp.ClientSession,
+    port: int,
+    *,
+    method: str = "POST",
+    host: str = "127.0.0.1",
+    scheme: str = "http",
+    path: str = "/x",
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes = b"{}",
+    timeout: float = 5,
+    max_response: int = 4096,
+) -> Reply | Failure:
+    return await send(
+        session,
+        method=method,
+        url=f"{scheme}://{host}:{port}{path}",
+        headers=headers,
+        body=body,
+        timeout=timeout,
+        max_response=max_response,
+    )
+
+
+def reply(data: bytes) -> Script:
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    return script
+
+
+def badly_chunked(seen: asyncio.Event) -> Script:
+    """Send a good chunk; and a bad one when ``seen`` tells that the client has the first."""
+
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await seen.wait()
+        writer.write(b"zz\r\n")
+        await writer.drain()
+
+    return script
+
+
+def drip(begin: bytes, drop: bytes) -> Script:
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(begin)
+        while True:
+            writer.write(drop)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    return script
+
+
+async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def test_a_request_arrives_as_given_and_the_answer_comes_back_raw(session: aiohttp.ClientSession) -> None:
+    seen: list[tuple[str, str, list[tuple[str, str]], bytes]] = []
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        headers = [(name.decode().lower(), value.decode()) for name, value in request.raw_headers]
+        seen.append((request.method, request.raw_path, headers, await request.read()))
+        return web.Response(body=b"\x1f\x8bx", headers={"Content-Encoding": "gzip", "X-A": "1", "Set-Cookie": "a=b"})
+
+    runner = web.ServerRunner(web.Server(handler, auto_decompress=False))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        path = "/a%2Fb/./%7e//c;d?q=%20+&q=2&e"
+        for _ in range(2):
+            answer = await call(
+                session, site.port, path=path, headers=[("X-B", "1"), ("x-b", "2"), ("Content-Type", "x/y")]
+            )
+            assert isinstance(answer, Reply)
+            assert (answer.status, answer.body, answer.truncated) == (200, b"\x1f\x8bx", False)
+            assert (b"X-A", b"1") in answer.headers
+        method, target, headers, body = seen[1]
+        assert (method, target, body) == ("POST", path, b"{}")
+        assert headers == [
+            ("host", f"127.0.0.1:{site.port}"),
+            ("x-b", "1"),
+            ("x-b", "2"),
+            ("content-type", "x/y"),
+            ("user-agent", USER_AGENT),
+            ("content-length", "2"),
+        ]
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "length"),
+    [("GET", b"", None), ("POST", b"", "0"), ("DELETE", b"x", "1"), ("PATCH", b"", "0")],
+)
+async def test_nothing_is_added_to_the_headers_but_host_length_and_who_we_are(
+    method: str, body: bytes, length: str | None, session: aiohttp.ClientSession, server: Server
+) -> None:
+    heads: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        await reply(OK)(reader, writer)
+
+    port = await server(script, read_head=False)
+    answer = await call(session, port, method=method, body=body, headers=[("User-Agent", "caller/1")])
+    assert isinstance(answer, Reply)
+    names = {line.split(b": ")[0].lower(): line.split(b": ")[1] for line in heads[0].split(b"\r\n")[1:-2]}
+    expected = {b"host": f"127.0.0.1:{port}".encode(), b"user-agent": b"caller/1"}
+    assert names == expected | ({} if length is None else {b"content-length": length.encode()})
+
+
+async def test_redirects_are_not_followed(session: aiohttp.ClientSession, server: Server) -> None:
+    port = await server(reply(b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n"))
+    answer = await call(session, port)
+    assert isinstance(answer, Reply)
+    assert answer.status == 302
+
+
+async def test_a_refused_connection_sent_nothing(session: aiohttp.ClientSession) -> None:
+    closed = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = closed.sockets[0].getsockname()[1]
+    closed.close()
+    await closed.wait_closed()
+    assert await call(session, port) == Failure(FailureKind.CONNECT, sent=False)
+
+
+async def test_an_unknown_host_sent_nothing(session: aiohttp.ClientSession) -> None:
+    assert await call(session, 80, host="no-such-host.invalid") == Failure(FailureKind.DNS, sent=False)
+
+
+@pytest.mark.parametrize("url", ["http:///x", "ftp://here/x", "/x", "http://here:99999/x", ""])
+async def test_an_unusable_address_sent_nothing(url: str, session: aiohttp.ClientSession) -> None:
+    answer = await send(session, method="POST", url=url, headers=[], body=b"", timeout=5, max_response=1)
+    assert answer == Failure(FailureKind.CONNECT, sent=False)
+
+
+@pytest.mark.parametrize("header", [("X-A", "1\r\nX-B: 2"), ("X-A\n", "1")])
+async def test_a_header_that_cannot_be_sent_sends_nothing(
+    header: tuple[str, str], session: aiohttp.ClientSession, server: Server
+) -> None:
+    heads: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        heads.append(await reader.read())
+
+    port = await server(script, read_head=False)
+    assert await call(session, port, headers=[header]) == Failure(FailureKind.CONNECT, sent=False)
+    assert b"".join(heads) == b""
+
+
+@pytest.mark.parametrize(("connect", "total"), [(0.05, 20), (60, 0.1)], ids=["connect", "total"])
+async def test_no_connection_in_time_sent_nothing(connect: float, total: float, server: Server) -> None:
+    port = await server(silent)
+    async with webhook_session(connect_timeout=connect, per_host=1) as session:
+        holder = asyncio.create_task(call(session, port, timeout=20))
+        await asyncio.sleep(0)
+        assert await call(session, port, timeout=total) == Failure(FailureKind.TIMEOUT_CONNECT, sent=False)
+        holder.cancel()
+        with suppress(asyncio.CancelledError):
+            await holder
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (silent, Failure(FailureKind.TIMEOUT, sent=True)),
+        (drip(b"HTTP/1.1 200 OK\r\n", b"X-A: 1\r\n"), Failure(FailureKind.TIMEOUT, sent=True)),
+        (reset, Failure(FailureKind.RESET, sent=True)),
+        (reply(b""), Failure(FailureKind.RESET, sent=True)),
+        (reply(b"HTTP/1.1 200"), Failure(FailureKind.RESET, sent=True)),
+        (reply(b"HTTP/1.1 200 OK\r\nContent-Le"), Failure(FailureKind.RESET, sent=True)),
+        (reply(b"SSH-2.0-OpenSSH_9.2\r\n"), Failure(FailureKind.BAD_RESPONSE, sent=True)),
+        (reply(b"HTTP/1.1 2x0 OK\r\n\r\n"), Failure(FailureKind.BAD_RESPONSE, sent=True)),
+        (reply(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), Failure(FailureKind.BAD_RESPONSE, sent=True)),
+        (reply(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 40_000 + b"\r\n\r\n"), Failure(FailureKind.BAD_RESPONSE, sent=True)),
+    ],
+    ids=[
+        "silent",
+        "dripping head",
+        "reset",
+        "closed",
+        "half a status line",
+        "half a header",
+        "not HTTP",
+        "bad status",
+        "bad length",
+        "huge header",
+    ],
+)
+async def test_silence_after_sending_counts_as_sent(
+    script: Script, expected: Failure, session: aiohttp.ClientSession, server: Server
+) -> None:
+    assert await call(session, await server(script), timeout=0.3) == expected
+
+
+async def test_a_kept_connection_that_breaks_is_not_sent_twice(session: aiohttp.ClientSession, server: Server) -> None:
+    heads: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reply(OK)(reader, writer)
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+
+    port = await server(script)
+    assert isinstance(await call(session, port, method="GET", body=b""), Reply)
+    assert await call(session, port, method="GET", body=b"") == Failure(FailureKind.RESET, sent=True)
+    assert len(heads) == 1
+
+
+HUGE = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
+BROKEN_BODIES = {
+    "huge": (drip(HUGE, b"a" * 65_536), Reply(200, (), b"a" * 10, truncated=True)),
+    "endless": (drip(b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 65_536), Reply(200, (), b"a" * 10, truncated=True)),
+    "a little too large": (
+        reply(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + b"a" * 11),
+        Reply(200, (), b"a" * 10, truncated=True),
+    ),
+    "just small enough": (
+        reply(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + b"a" * 10),
+        Reply(200, (), b"a" * 10),
+    ),
+    "stalled": (drip(HUGE + b"abc", b""), Reply(200, (), b"abc", truncated=True, broken=FailureKind.TIMEOUT)),
+    "cut off": (reply(HUGE + b"abc"), Reply(200, (), b"abc", truncated=True, broken=FailureKind.RESET)),
+}
+
+
+@pytest.mark.parametrize(("script", "expected"), BROKEN_BODIES.values(), ids=BROKEN_BODIES.keys())
+async def test_a_body_that_does_not_end_well_is_bounded_and_its_status_stands(
+    script: Script, expected: Reply, session: aiohttp.ClientSession, server: Server
+) -> None:
+    answer = await call(session, await server(script), timeout=0.3, max_response=10)
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.body, answer.truncated) == (expected.status, expected.body, expected.truncated)
+    assert answer.broken == expected.broken
+
+
+async def test_a_chunk_that_cannot_be_read_ends_the_body(session: aiohttp.ClientSession, server: Server) -> None:
+    seen = asyncio.Event()
+    response = asyncio.create_task(call(session, await server(badly_chunked(seen)), timeout=0.3))
+    asyncio.get_running_loop().call_later(0.05, seen.set)
+    answer = await response
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.body, answer.truncated) == (200, b"abc", True)
+    assert answer.broken is not None
+
+
+async def test_a_connection_whose_answer_was_not_read_to_its_end_is_closed(
+    session: aiohttp.ClientSession, server: Server
+) -> None:
+    closed = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HUGE + b"a" * 100)
+        await reader.readexactly(2)
+        await reader.read()
+        closed.set()
+
+    await call(session, await server(script), max_response=10)
+    await closed.wait()
+
+
+def server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "server.pem", TLS / "server.key")
+    return context
+
+
+async def test_a_certificate_of_an_unknown_authority_sent_nothing(
+    session: aiohttp.ClientSession, server: Server
+) -> None:
+    port = await server(reply(OK), tls=server_context())
+    answer = await call(session, port, scheme="https", host="localhost")
+    assert answer == Failure(FailureKind.TLS, sent=False)
+
+
+async def test_a_certificate_counts_for_its_host_only(server: Server) -> None:
+    port = await server(reply(OK), tls=server_context())
+    async with service_session(connect_timeout=5, ca_file=TLS / "ca.pem") as session:
+        good = await call(session, port, scheme="https", host="localhost")
+        assert isinstance(good, Reply)
+        wrong = await call(session, port, scheme="https", host="127.0.0.1")
+        assert wrong == Failure(FailureKind.TLS, sent=False)
+
+
+async def test_tls_towards_a_plain_server_sent_nothing(session: aiohttp.ClientSession, server: Server) -> None:
+    port = await server(reply(b"HTTP/1.1 400 Bad Request\r\n\r\n"), read_head=False)
+    assert await call(session, port, scheme="https") == Failure(FailureKind.TLS, sent=False)
+
+
+async def test_the_environment_s_proxy_is_not_used(
+    session: aiohttp.ClientSession, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert isinstance(await call(session, await server(reply(OK))), Reply)
+
+
+async def test_cancelling_a_request_closes_its_connection(session: aiohttp.ClientSession, server: Server) -> None:
+    begun, closed = asyncio.Event(), asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        begun.set()
+        await reader.read()
+        closed.set()
+
+    task = asyncio.create_task(call(session, await server(script)))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await closed.wait()
