@@ -1,0 +1,123 @@
+"""Claiming due work, a few rows of each service or endpoint that has free slots."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sidecar.ledger.bounds import Horizon, LowWater
+from sidecar.ledger.link import Rows
+from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.pool import LinkPool
+from sidecar.ledger.sqlfiles import Queries
+from sidecar.model.delivery import Delivery
+from sidecar.model.invocation import Invocation
+from sidecar.model.outcome import MessageKind, ResultStatus
+from sidecar.model.route import ServiceCall
+
+MAX_BYTES = 16 << 20  # bodies in one claim
+PAGE = 500  # names in one step of a skip scan
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPage:
+    """Names that have due work; ``cursor`` continues the scan, None is its end."""
+
+    names: tuple[str, ...]
+    cursor: str | None
+
+
+class Claims:
+    """Finds due work and takes it."""
+
+    def __init__(self, pool: LinkPool, queries: Queries, *, ownership: Ownership, horizon: Horizon) -> None:
+        self._pool = pool
+        self._queries = queries
+        self._ownership = ownership
+        self._horizon = horizon
+        self._low_invocations = LowWater()
+        self._low_deliveries = LowWater()
+
+    async def invocations(self, free: Mapping[str, int], *, max_bytes: int = MAX_BYTES) -> list[Invocation]:
+        """Claim due invocations: of each service key at most its free slots. They count as held."""
+        worker = self._ownership.worker
+        query, low = self._queries.claim_invocations, self._low_invocations
+        rows = await self._claim(query, free, low=low, worker=worker, max_bytes=max_bytes)
+        for row in rows:
+            low.claimed(row["service_key"], row["due"])
+        found = [claimed_invocation(row, worker=worker) for row in rows]
+        return found if self._ownership.holding(found, worker=worker) else []
+
+    async def deliveries(self, free: Mapping[str, int], *, max_bytes: int = MAX_BYTES) -> list[Delivery]:
+        """Claim due deliveries: of each endpoint at most its free slots. They count as held."""
+        worker = self._ownership.worker
+        query, low = self._queries.claim_deliveries, self._low_deliveries
+        rows = await self._claim(query, free, low=low, worker=worker, max_bytes=max_bytes)
+        for row in rows:
+            low.claimed(row["endpoint"], row["due"])
+        found = [claimed_delivery(row, worker=worker) for row in rows]
+        return found if self._ownership.holding(found, worker=worker) else []
+
+    async def service_keys(self, cursor: str = "", *, limit: int = PAGE) -> WorkPage:
+        """Tell which services have due invocations."""
+        return await self._names(self._queries.service_keys_with_work, cursor, limit)
+
+    async def endpoints(self, cursor: str = "", *, limit: int = PAGE) -> WorkPage:
+        """Tell which endpoints have due deliveries."""
+        return await self._names(self._queries.endpoints_with_work, cursor, limit)
+
+    async def _claim(self, query: str, free: Mapping[str, int], *, low: LowWater, worker: int, max_bytes: int) -> Rows:
+        wanted = {name: slots for name, slots in free.items() if slots > 0}
+        if not wanted or not worker:
+            return ()
+        lo, hi = await self._horizon.bounds()
+        marks = low.low(wanted, now=asyncio.get_running_loop().time())
+        return await self._pool.fetch(query, lo, hi, worker, list(wanted), list(wanted.values()), marks, max_bytes)
+
+    async def _names(self, query: str, cursor: str, limit: int) -> WorkPage:
+        lo, hi = await self._horizon.bounds()
+        rows = await self._pool.fetch(query, lo, hi, cursor, limit)
+        names = tuple(row["name"] for row in rows if row["due"])
+        return WorkPage(names, rows[-1]["name"] if len(rows) == limit else None)
+
+
+def claimed_invocation(row: Mapping[str, Any], *, worker: int) -> Invocation:
+    """Build an invocation from a claimed row."""
+    return Invocation(
+        job_id=UUID(int=row["job_id"].int),
+        worker=worker,
+        claim=row["claim"],
+        call=ServiceCall.load(row["call"]),
+        attempts=row["attempts"],
+        unsure=row["unsure"],
+        method=row["method"],
+        headers=row["headers"],
+        body=row["body"],
+        callback_url=row["callback_url"],
+        correlation_id=row["correlation_id"],
+        route=row["route"],
+        traceparent=row["traceparent"],
+        deadline_at=row["deadline_at"],
+    )
+
+
+def claimed_delivery(row: Mapping[str, Any], *, worker: int) -> Delivery:
+    """Build a delivery from a claimed row."""
+    return Delivery(
+        job_id=UUID(int=row["job_id"].int),
+        service=row["service"],
+        worker=worker,
+        claim=row["claim"],
+        kind=MessageKind(row["kind"]),
+        status=ResultStatus(row["status"]),
+        endpoint=row["endpoint"],
+        attempts=row["attempts"],
+        callback_url=row["callback_url"],
+        correlation_id=row["correlation_id"],
+        route=row["route"],
+        traceparent=row["traceparent"],
+        services_total=row["services_total"],
+        headers=row["headers"],
+        body=row["body"],
+    )

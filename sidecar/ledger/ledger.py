@@ -1,0 +1,257 @@
+"""The ledger: what the stages and duties ask of Postgres."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from uuid import UUID
+
+from sidecar.ledger.accept import AcceptKind
+from sidecar.ledger.bounds import Horizon
+from sidecar.ledger.claims import Claims, WorkPage
+from sidecar.ledger.clock import DatabaseClock
+from sidecar.ledger.config import Handover, LedgerConfig
+from sidecar.ledger.group_commit import LARGE, Lane, Queue
+from sidecar.ledger.jobs import JobReader
+from sidecar.ledger.link import Link
+from sidecar.ledger.outcomes import RecordKind
+from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.partitions import Partitions, Pruned
+from sidecar.ledger.pool import LinkPool
+from sidecar.ledger.registry import Registry
+from sidecar.ledger.release import FinishKind, ReleaseKind
+from sidecar.ledger.server import check_server
+from sidecar.ledger.sqlfiles import load_queries
+from sidecar.ledger.stats import LedgerStats
+from sidecar.ledger.sweeps import Held, OpenInvocation, Sweeps
+from sidecar.ledger.workers import BEAT, WorkerLife
+from sidecar.model.delivery import Delivery, DeliveryEnd, Part
+from sidecar.model.errors import LedgerUnavailable
+from sidecar.model.invocation import Invocation, Release
+from sidecar.model.job import JobView, KeyTaken, NewJob, Stored
+from sidecar.model.outcome import Outcome, Recorded
+from sidecar.model.route import ServiceCall
+
+MAX_DRIFT = 5.0  # seconds between two readings of the database's clock
+STOP_TIMEOUT = 10.0
+
+
+class Ledger:
+    """Everything that is durable, and the hand-over of what was committed.
+
+    Every call raises ``LedgerUnavailable`` while the database is away, at once when that is known. ``release`` and
+    ``finish`` wait for it instead: they are fenced, so that repeating them is harmless.
+
+    Args:
+        config: How to reach the database.
+        handover: Takes committed work that this process owns.
+        on_death: Called when others buried this worker, before it has a new id: drop all work, none of it is ours.
+    """
+
+    def __init__(self, config: LedgerConfig, handover: Handover, *, on_death: Callable[[], None] | None = None) -> None:
+        self.stats = LedgerStats()
+        self._config = config
+        self._queries = queries = load_queries()
+        self._clock = DatabaseClock()
+        self._ownership = ownership = Ownership(handover, self.stats)
+        beat_config = dataclasses.replace(
+            config, statement_timeout=min(config.statement_timeout, config.dead_after * BEAT)
+        )
+        self._beat_link = Link(beat_config, self.stats, name="beat")
+        self._hot = Lane(Link(config, self.stats, name="hot"), self.stats)
+        self._large = Lane(Link(config, self.stats, name="large"), self.stats)
+        self._pool = pool = LinkPool(config, self.stats)
+        self._life = WorkerLife(
+            self._beat_link,
+            queries,
+            ownership=ownership,
+            clock=self._clock,
+            dead_after=config.dead_after,
+            on_death=on_death,
+        )
+        accept, record = AcceptKind(queries, ownership), RecordKind(queries, ownership)
+        self._finish = self._hot.queue(FinishKind(queries, ownership))
+        self._release = self._hot.queue(ReleaseKind(queries, ownership))
+        self._record, self._record_large = self._hot.queue(record), self._large.queue(record)
+        self._accept: Queue[NewJob, Stored | KeyTaken] = self._hot.queue(accept)
+        self._accept_large: Queue[NewJob, Stored | KeyTaken] = self._large.queue(accept)
+        horizon = Horizon(pool, queries, self._clock)
+        self._claims = Claims(pool, queries, ownership=ownership, horizon=horizon)
+        self._sweeps = Sweeps(pool, queries, horizon)
+        self._jobs = JobReader(pool, queries)
+        self._partitions = Partitions(pool, queries, ownership)
+
+    # Life
+
+    async def start(self) -> None:
+        """Connect, look at schema and server, make today's partitions, become a worker.
+
+        Raises:
+            LedgerUnavailable: The database is away.
+            ConfigError: The schema is too old, or the server forgets commits.
+        """
+        await check_server(self._pool, self._queries)
+        await asyncio.gather(self._beat_link.open(), self._hot.link.open(), self._large.link.open())
+        await self._partitions.ensure(1)
+        await self._life.register()
+        self._hot.start()
+        self._large.start()
+
+    async def stop(self) -> None:
+        """Let flushes end, bury this worker, close; safe when never started, and twice."""
+        await asyncio.gather(self._hot.stop(timeout=STOP_TIMEOUT), self._large.stop(timeout=STOP_TIMEOUT))
+        if self._ownership.worker:
+            await self._life.leave()
+            self._ownership.worker = 0
+        await asyncio.gather(
+            self._beat_link.close(), self._hot.link.close(), self._large.link.close(), self._pool.close()
+        )
+
+    def background(self) -> tuple["asyncio.Task[None]", ...]:
+        """Name the tasks that must not end while the ledger runs."""
+        return tuple(task for task in (self._hot.task, self._large.task) if task is not None)
+
+    @property
+    def worker(self) -> int:
+        """The id under which this process owns rows; 0 while it has none."""
+        return self._ownership.worker
+
+    @property
+    def registry(self) -> Registry:
+        """What this process holds."""
+        return self._ownership.registry
+
+    @property
+    def up(self) -> bool:
+        """Whether writes have a connection, as far as anyone knows."""
+        return self._hot.link.up
+
+    @property
+    def clock_drift(self) -> float:
+        """Seconds by which the last two readings of the database's clock disagree."""
+        return self._clock.drift
+
+    @property
+    def beat_interval(self) -> float:
+        """How often to beat, in seconds."""
+        return self._config.dead_after * BEAT
+
+    def fence_open(self) -> bool:
+        """Tell whether this process may still act on what it owns; ask before every send to the outside."""
+        return self._life.fence_open()
+
+    def new_job_id(self) -> UUID:
+        """Make a UUIDv7 of the database's time."""
+        return self._clock.new_id()
+
+    # The flow
+
+    async def accept(self, job: NewJob) -> Stored | KeyTaken:
+        """Store a job; its owned calls are handed over when that is committed, whoever still waits here.
+
+        Raises:
+            LedgerUnavailable: Not stored, or nobody knows.
+            LedgerRejected: The job holds data that Postgres cannot store.
+        """
+        if abs(self._clock.drift) > MAX_DRIFT:
+            raise LedgerUnavailable("the database's clock jumped")
+        queue = self._accept_large if len(job.body) > LARGE else self._accept
+        return await queue.submit(job)
+
+    async def release(self, release: Release) -> bool:
+        """Give an invocation back without an outcome; False when it was no longer ours."""
+        return await self._release.submit(release)
+
+    async def record(self, outcome: Outcome) -> Recorded:
+        """Record an outcome; a message that this makes is handed over when that is committed.
+
+        A fenced outcome whose answer is lost stays held: repeat it, or drop it from the registry so that reconciling
+        finds the row.
+
+        Raises:
+            LedgerUnavailable: Not stored, or nobody knows.
+            LedgerRejected: The outcome holds data that Postgres cannot store.
+        """
+        queue = self._record_large if len(outcome.body) > LARGE else self._record
+        return await queue.submit(outcome)
+
+    async def refuse_all(self, job_id: UUID, *, services: int) -> bool:
+        """End a job whose every service refused, silently; False when any of them is not that plain."""
+        rows = await self._pool.fetch(self._queries.refuse_all, job_id, self._ownership.worker, services)
+        for row in rows:
+            self._ownership.registry.drop("invocation", job_id, row["service"], row["claim"])
+        return bool(rows)
+
+    async def finish(self, end: DeliveryEnd) -> bool:
+        """End a delivery or give it back; False when it was no longer ours."""
+        return await self._finish.submit(end)
+
+    async def parts(self, job_id: UUID) -> list[Part]:
+        """Read the parts of an aggregate."""
+        return await self._jobs.parts(job_id)
+
+    async def job(self, job_id: UUID) -> JobView | None:
+        """Read a job as its owner may see it."""
+        return await self._jobs.view(job_id)
+
+    async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
+        """Read what a job keeps of its route for one service."""
+        return await self._jobs.service_call(job_id, service)
+
+    # Duties
+
+    async def claim_invocations(self, free: Mapping[str, int]) -> list[Invocation]:
+        """Claim due invocations: of each service key at most its free slots."""
+        return await self._claims.invocations(free)
+
+    async def claim_deliveries(self, free: Mapping[str, int]) -> list[Delivery]:
+        """Claim due deliveries: of each endpoint at most its free slots."""
+        return await self._claims.deliveries(free)
+
+    async def service_keys_with_work(self, cursor: str = "") -> WorkPage:
+        """Tell which services have due invocations, from ``cursor`` on."""
+        return await self._claims.service_keys(cursor)
+
+    async def endpoints_with_work(self, cursor: str = "") -> WorkPage:
+        """Tell which endpoints have due deliveries, from ``cursor`` on."""
+        return await self._claims.endpoints(cursor)
+
+    async def take_over(self) -> int:
+        """Free rows whose worker is not alive; repeat while it frees any."""
+        return await self._sweeps.take_over()
+
+    async def held_too_long(self, older_than: float) -> list[Held]:
+        """Tell what the ledger says we have held for more than ``older_than`` seconds; compare with the registry."""
+        return await self._sweeps.held(self._ownership.worker, older_than)
+
+    async def give_back(self, rows: Iterable[Held]) -> int:
+        """Free rows that the ledger says are ours and that nobody here holds."""
+        return await self._sweeps.give_back(rows)
+
+    async def release_all(self) -> int:
+        """Free everything we own, before an orderly end."""
+        self._ownership.registry.forget_all()
+        return await self._sweeps.release_all(self._ownership.worker)
+
+    async def expired(self, limit: int = 100) -> list[OpenInvocation]:
+        """Tell invocations past their deadline; record an outcome for each."""
+        return await self._sweeps.expired(limit)
+
+    async def parked_invocations(self, limit: int = 100) -> list[OpenInvocation]:
+        """Tell invocations that crashed too many workers; record an outcome for each."""
+        return await self._sweeps.parked(limit)
+
+    async def beat(self) -> bool:
+        """Say that we live; False when we were buried and have a new id."""
+        return await self._life.beat()
+
+    async def observe(self) -> int:
+        """Look at the others' beats, bury the dead, and tell how many."""
+        return await self._life.observe()
+
+    async def ensure_partitions(self, days_ahead: int) -> int:
+        """Make the partitions of the next days."""
+        return await self._partitions.ensure(days_ahead)
+
+    async def prune(self, retention: float) -> Pruned:
+        """Remove what is older than ``retention`` seconds and over."""
+        return await self._partitions.prune(retention)

@@ -1,0 +1,182 @@
+"""One connection that comes back by itself."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from sidecar.ledger.config import LedgerConfig
+from sidecar.ledger.faults import Fault, classify
+from sidecar.ledger.stats import LedgerStats
+from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable
+
+CONNECT_TIMEOUT = 5.0
+FIRST_DELAY = 0.05
+LONGEST_DELAY = 2.0
+GRACE = 1.0  # how much longer than the server's own time-out the client waits
+
+Rows = Sequence[Any]  # records of the driver: by name or by place
+
+
+class LedgerConflict(LedgerError):  # noqa: N818 - named for the state it reports
+    """A deadlock or a serialization failure: nothing happened, repeat the statement."""
+
+
+class Link:
+    """A connection of one's own: one statement at a time, each autocommitted, never a transaction of the client's.
+
+    While the database is away every call fails at once, and a task tries to connect again. A statement that the
+    server does not end in time costs the connection: what it did is then unknown.
+    """
+
+    def __init__(self, config: LedgerConfig, stats: LedgerStats, *, name: str) -> None:
+        self.name = name
+        self._config = config
+        self._stats = stats
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._closed = False
+        self._opened = False  # once it was open, coming back is the task's business
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a connection, as far as anyone knows."""
+        return self._connection is not None
+
+    async def wait_up(self) -> None:
+        """Wait until there is a connection."""
+        await self._up.wait()
+
+    async def open(self) -> None:
+        """Connect now.
+
+        Raises:
+            LedgerUnavailable: The database cannot be reached.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                connection = await self._connect()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise LedgerUnavailable(f"cannot connect: {type(error).__name__}") from error
+        if self._closed:
+            connection.terminate()
+            raise LedgerUnavailable("the ledger was closed")
+        self._connection = connection
+        self._opened = True
+        self._stats.connects += 1
+        connection.add_termination_listener(self._drop)
+        self._up.set()
+
+    async def close(self) -> None:
+        """Close for good; safe to call twice."""
+        self._closed = True
+        task, self._reconnecting = self._reconnecting, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        connection, self._connection = self._connection, None
+        self._up.clear()
+        if connection is not None:
+            try:
+                await connection.close(timeout=1.0)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                connection.terminate()
+
+    async def fetch(self, query: str, *args: object) -> Rows:
+        """Run one statement and return its rows.
+
+        Raises:
+            LedgerUnavailable: The database is away, or its answer was lost.
+            LedgerRejected: An argument or a row is bad data.
+            LedgerConflict: Deadlock; nothing happened.
+            LedgerError: The statement is wrong.
+        """
+        connection = await self._first() if self._connection is None else self._connection
+        self._stats.statements[query[3 : query.find("\n")]] += 1
+        try:
+            async with asyncio.timeout(self._config.statement_timeout + GRACE):
+                return await connection.fetch(query, *args)
+        except asyncio.CancelledError:
+            self._drop(connection)  # what the statement did is unknown, and the next caller must not wait for it
+            raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            raise self._translate(connection, error) from error
+
+    async def _first(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if not self._opened:
+            await self.open()
+        if self._connection is None:
+            raise LedgerUnavailable("the database is away")
+        return self._connection
+
+    def _translate(self, connection: "asyncpg.Connection[asyncpg.Record]", error: Exception) -> LedgerError:
+        fault = classify(error)
+        if fault is Fault.AWAY:
+            self._drop(connection)
+            return LedgerUnavailable(f"the connection was lost: {type(error).__name__}")
+        if fault is Fault.REFUSED:
+            return LedgerUnavailable(f"the database did not do it: {type(error).__name__}")
+        if fault is Fault.CONFLICT:
+            return LedgerConflict(type(error).__name__)
+        if fault is Fault.DATA:
+            return LedgerRejected(type(error).__name__)
+        return LedgerError(f"a statement is wrong: {type(error).__name__}: {error}")
+
+    def _drop(self, connection: Any) -> None:
+        if self._connection is None or connection is not self._connection:
+            return
+        self._connection = None
+        self._up.clear()
+        self._stats.losses += 1
+        connection.terminate()
+        if not self._closed:
+            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect(), name=f"connect {self.name}")
+
+    async def _reconnect(self) -> None:
+        delay = FIRST_DELAY
+        while not self._closed:
+            try:
+                await self.open()
+            except LedgerUnavailable:
+                # Spread, so that a database that comes back does not meet all connections of all replicas at once.
+                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+                delay = min(2 * delay, LONGEST_DELAY)
+            else:
+                return
+
+    async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        config = self._config
+        pooled = config.pooler == "transaction"
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            config.dsn,
+            timeout=CONNECT_TIMEOUT,
+            statement_cache_size=0 if pooled else 200,
+            max_cached_statement_lifetime=0,
+            server_settings=None if pooled else server_settings(config, self.name),
+            password=config.password or password_reader(config.password_file),
+        )
+        return connection
+
+
+def password_reader(file: Path | None) -> Callable[[], str] | None:
+    """Build what reads the password anew at each connect; None leaves it to the address."""
+    return None if file is None else lambda: file.read_text("utf-8").strip()
+
+
+def server_settings(config: LedgerConfig, name: str) -> dict[str, str]:
+    """Build the settings of a session. Custom plans see the bounds on job_id, and so touch few partitions."""
+    return {
+        "application_name": f"sidecar {name}",
+        "statement_timeout": str(int(config.statement_timeout * 1000)),
+        "idle_in_transaction_session_timeout": "10000",
+        "plan_cache_mode": "force_custom_plan",
+        "jit": "off",
+        "timezone": "UTC",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }

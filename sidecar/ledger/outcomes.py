@@ -1,0 +1,133 @@
+"""Recording outcomes: the one way in which an invocation ends."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sidecar.ledger.group_commit import Again
+from sidecar.ledger.link import Link
+from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.sqlfiles import Queries
+from sidecar.model.delivery import Delivery
+from sidecar.model.errors import LedgerError
+from sidecar.model.outcome import MessageKind, Outcome, OutcomeKind, Recorded, ResultStatus, Verdict
+
+WON = Recorded(Verdict.WON)
+
+
+class RecordKind:
+    """Outcomes, with the messages that they make."""
+
+    name = "record"
+    patient = False
+
+    def __init__(self, queries: Queries, ownership: Ownership) -> None:
+        self._queries = queries
+        self._ownership = ownership
+
+    def unique(self, item: Outcome, /) -> Hashable:
+        """Each invocation once: of two outcomes the second has to see the first."""
+        return (item.job_id, item.service)
+
+    def order(self, item: Outcome, /) -> tuple[int, str]:
+        """Sort by job and service."""
+        return (item.job_id.int, item.service)
+
+    def size(self, item: Outcome, /) -> int:
+        """Count body and headers."""
+        return len(item.body) + len(item.headers) + 256
+
+    async def flush(self, link: Link, items: Sequence[Outcome], /) -> Sequence[Recorded | Again | LedgerError]:
+        """Record the outcomes and hand their messages over."""
+        worker = self._ownership.worker
+        lo, hi = items[0].job_id, items[-1].job_id
+        digests = [item.digest() for item in items]
+        columns = zip(*map(outcome_row, items), strict=True)
+        full = self._ownership.full_endpoints()
+        rows = await link.fetch(self._queries.record, lo, hi, worker, list(full), *columns, digests)
+        results: list[Recorded | Again | LedgerError | None] = [None] * len(items)
+        messages: list[Delivery] = []
+        for row in rows:
+            place = row["n"]
+            if place is not None:
+                results[place - 1] = WON
+            if row["worker"] is not None:
+                messages.append(delivery(row, None if place is None else items[place - 1]))
+        self._drop(items)
+        self._ownership.hand_deliveries(messages, worker=worker)
+        losers = [place for place, result in enumerate(results) if result is None]
+        if losers:
+            verdicts = await self._standing(link, [items[place] for place in losers], [digests[p] for p in losers])
+            for place, verdict in zip(losers, verdicts, strict=True):
+                results[place] = verdict
+        return [result for result in results if result is not None]
+
+    def _drop(self, items: Sequence[Outcome]) -> None:
+        drop = self._ownership.registry.drop
+        for item in items:
+            if item.fence is not None:
+                drop("invocation", item.job_id, item.service, item.fence.claim)
+
+    async def _standing(
+        self, link: Link, losers: Sequence[Outcome], digests: Sequence[bytes]
+    ) -> Sequence[Recorded | LedgerError]:
+        keys = [[item.job_id for item in losers], [item.service for item in losers]]
+        try:
+            rows = await link.fetch(self._queries.standing, losers[0].job_id, losers[-1].job_id, *keys)
+        except LedgerError as error:
+            return [error] * len(losers)
+        found = {row["n"] - 1: row for row in rows}
+        return [verdict(found.get(place), digest) for place, digest in enumerate(digests)]
+
+
+def outcome_row(item: Outcome) -> tuple[object, ...]:
+    """Turn an outcome into its cells."""
+    fence = item.fence
+    return (
+        item.job_id,
+        item.service,
+        item.outcome,
+        item.status,
+        item.kind,
+        item.reason,
+        item.status_code,
+        None if fence is None else fence.worker,
+        None if fence is None else fence.claim,
+        item.headers,
+        item.body,
+    )
+
+
+def delivery(row: Mapping[str, Any], item: Outcome | None) -> Delivery:
+    """Build a message from what was committed; ``item`` is None for an aggregate, which has no body yet."""
+    return Delivery(
+        job_id=UUID(int=row["job_id"].int) if item is None else item.job_id,
+        service=row["service"],
+        worker=row["worker"],
+        claim=1,
+        kind=MessageKind.AGGREGATE if item is None or item.kind is None else item.kind,
+        status=ResultStatus(row["status"]),
+        endpoint=row["endpoint"],
+        attempts=0,
+        callback_url=row["callback_url"],
+        correlation_id=row["correlation_id"],
+        route=row["route"],
+        traceparent=row["traceparent"],
+        services_total=row["services_total"],
+        headers=b"" if item is None else item.headers,
+        body=b"" if item is None else item.body,
+    )
+
+
+def verdict(row: Mapping[str, Any] | None, digest: bytes) -> Recorded:
+    """Tell what stands in the place of an outcome that lost; ``row`` is the invocation, or None."""
+    if row is None:
+        return Recorded(Verdict.UNKNOWN)
+    standing, since = row["outcome"], row["finished_at"]
+    if standing is None:
+        return Recorded(Verdict.FENCED)
+    if row["sha256"] == digest:
+        return Recorded(Verdict.SAME, standing, since)
+    if standing == OutcomeKind.DEADLINE:
+        return Recorded(Verdict.EXPIRED, standing, since)
+    return Recorded(Verdict.OTHER, standing, since)

@@ -1,0 +1,127 @@
+"""Making partitions ahead and removing old ones, without stopping anyone."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.pool import LinkPool
+from sidecar.ledger.sqlfiles import Queries
+from sidecar.model.errors import LedgerError, LedgerUnavailable
+
+PARENTS = ("job", "payload", "invocation", "delivery")
+OPEN = {"invocation": "outcome IS NULL", "delivery": "state = 'open'"}
+DAY = 86_400.0
+LEASE = "prune"
+LEASE_TIME = 600.0
+TRIES = 5  # at a lock that somebody holds
+PAUSE = 0.2
+NAME = re.compile(r"[a-z]+_p[0-9]{8}")
+DEAD_WORKERS_KEPT = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One day of one table; ``age`` is in days, ``pending`` a removal that was interrupted."""
+
+    parent: str
+    name: str
+    attached: bool
+    pending: bool
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a round of pruning removed."""
+
+    partitions: tuple[str, ...]
+    idempotency_keys: int
+    workers: int
+
+
+class Partitions:
+    """The days of the four large tables."""
+
+    def __init__(self, pool: LinkPool, queries: Queries, ownership: Ownership) -> None:
+        self._pool = pool
+        self._queries = queries
+        self._ownership = ownership
+
+    async def ensure(self, days_ahead: int) -> int:
+        """Make the partitions from yesterday to ``days_ahead`` days from today (UTC), and tell how many were new."""
+        days = range(-1, days_ahead + 1)
+        return sum([await self._add(parent, offset) for offset in days for parent in PARENTS])
+
+    async def _add(self, parent: str, offset: int) -> bool:
+        for _ in range(TRIES - 1):
+            try:
+                return await self._try_to_add(parent, offset)
+            except LedgerUnavailable:  # a lock was not to be had within its second: let others pass, then queue again
+                await asyncio.sleep(PAUSE)
+        return await self._try_to_add(parent, offset)
+
+    async def _try_to_add(self, parent: str, offset: int) -> bool:
+        return bool((await self._pool.fetch(self._queries.add_partition, parent, offset))[0]["added"])
+
+    async def prune(self, retention: float) -> Pruned:
+        """Remove days older than ``retention`` seconds that have no open row, and other rows that are over.
+
+        One replica at a time: the others return at once, with nothing removed.
+        """
+        worker = self._ownership.worker
+        if not await self._pool.fetch(self._queries.lease_take, LEASE, worker, LEASE_TIME):
+            return Pruned((), 0, 0)
+        try:
+            dropped: list[str] = []
+            for _, day in groupby(await self._list(), key=lambda part: part.name[-8:]):
+                parts = list(day)
+                if (parts[0].age - 1) * DAY >= retention:
+                    dropped += await self._remove(parts)
+            keys = await self._pool.fetch(self._queries.prune_idempotency)
+            workers = await self._pool.fetch(self._queries.prune_workers, DEAD_WORKERS_KEPT)
+            return Pruned(tuple(dropped), len(keys), len(workers))
+        finally:
+            await self._pool.fetch(self._queries.lease_leave, LEASE, worker)
+
+    async def _list(self) -> list[Partition]:
+        return [Partition(**row) for row in await self._pool.fetch(self._queries.partitions)]
+
+    async def _remove(self, parts: Sequence[Partition]) -> list[str]:
+        if await self._any_open(parts):
+            await self._put_back(parts)
+            return []
+        for part in parts:
+            if part.pending:
+                await self._ddl(self._queries.partition_finalize, part)
+            elif part.attached:
+                await self._ddl(self._queries.partition_detach, part)
+        if await self._any_open(parts):  # opened while it was being taken off
+            await self._put_back([Partition(p.parent, p.name, attached=False, pending=False, age=p.age) for p in parts])
+            return []
+        for part in parts:
+            await self._ddl(self._queries.partition_drop, part)
+        return [part.name for part in parts]
+
+    async def _put_back(self, parts: Sequence[Partition]) -> None:
+        for part in parts:
+            if part.pending:
+                await self._ddl(self._queries.partition_finalize, part)
+            if part.pending or not part.attached:
+                await self._pool.fetch(self._queries.partition_attach, part.parent, part.name)
+
+    async def _any_open(self, parts: Sequence[Partition]) -> bool:
+        for part in parts:
+            if part.parent in OPEN and await self._ddl(self._queries.partition_open, part):
+                return True
+        return False
+
+    async def _ddl(self, template: str, part: Partition) -> bool:
+        # A name of a table cannot be a parameter. These come from the catalogue and have a narrow form.
+        if not NAME.fullmatch(part.name) or part.parent not in PARENTS:
+            raise LedgerError("a partition has an unexpected name")
+        text = template.format(parent=part.parent, partition=part.name, open=OPEN.get(part.parent, ""))
+        rows = await self._pool.fetch(text)
+        return bool(rows and rows[0]["open"])

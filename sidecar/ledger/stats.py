@@ -1,0 +1,23 @@
+"""Plain counters of what the ledger did, for metrics and for the benchmark."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class LedgerStats:
+    """Monotonic counts: statements by query name, batches and rows by kind, connections by what happened to them."""
+
+    statements: Counter[str] = field(default_factory=Counter)
+    batches: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)  # rows that failed alone, by kind
+    conflicts: int = 0  # batches that were repeated after a deadlock
+    connects: int = 0
+    losses: int = 0  # connections that ended under us
+    handover_faults: int = 0
+
+    @property
+    def total_statements(self) -> int:
+        """All SQL statements so far."""
+        return self.statements.total()

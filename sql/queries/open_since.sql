@@ -1,0 +1,2 @@
+-- Where scans begin.
+SELECT ledger_open_since() AS job_id

@@ -1,0 +1,2 @@
+-- Remove a partition that was taken off before.
+DROP TABLE {partition}

@@ -1,0 +1,16 @@
+-- Give invocations back without an outcome: acknowledged, to be tried again, or left waiting. Fenced by owner and
+-- claim; an outcome that came first stays. `n` is the place in the batch of each row that was still owned.
+UPDATE invocation i SET
+    worker = NULL,
+    acknowledged_at = CASE WHEN c.acknowledged THEN coalesce(i.acknowledged_at, now()) ELSE i.acknowledged_at END,
+    unsure = i.unsure OR c.unsure,
+    next_attempt_at = now() + make_interval(secs => c.retry_in),
+    attempts = i.attempts + c.attempted::int,
+    last_status = CASE WHEN c.attempted THEN c.status ELSE i.last_status END,
+    last_reason = CASE WHEN c.attempted THEN c.reason ELSE i.last_reason END
+FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::bool[], $8::bool[], $9::float8[], $10::int[],
+            $11::text[], $12::bool[])
+     WITH ORDINALITY AS c (job_id, service, worker, claim, acknowledged, unsure, retry_in, status, reason, attempted, n)
+WHERE i.job_id = c.job_id AND i.service = c.service AND i.job_id BETWEEN $1::uuid AND $2::uuid
+  AND i.worker = c.worker AND i.claim = c.claim AND i.outcome IS NULL
+RETURNING c.n
