@@ -1,0 +1,105 @@
+"""What a caller is answered: pure rendering."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from sidecar.model.job import JobView
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAnswer:
+    """What is known of one service when the caller is answered."""
+
+    service: str
+    status: str  # invoked | refused | accepted
+    status_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is ready to be written."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def overall_status(services: Sequence[ServiceAnswer]) -> str:
+    """Sum up: ``accepted`` while any is open, ``invoked`` when all took it, else ``partially_invoked``."""
+    states = {service.status for service in services}
+    if "accepted" in states:
+        return "accepted"
+    return "invoked" if states == {"invoked"} else "partially_invoked"
+
+
+def accepted_answer(
+    *,
+    job_id: UUID,
+    correlation_id: str,
+    services: Sequence[ServiceAnswer],
+    created_at: datetime,
+    deadline_at: datetime,
+    links_base: str,
+    applied: str | None,
+    replayed: bool = False,
+) -> Answer:
+    """Render the 202; it names the job, so that "a 202 without x-job-id is not an acceptance"."""
+    job = str(job_id)
+    own = f"{links_base}/_jobs/{job}"
+    headers = {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "x-job-id": job,
+        "x-correlation-id": correlation_id,
+        "location": own,
+    }
+    if applied:
+        headers["preference-applied"] = applied
+    if replayed:
+        headers["idempotency-replayed"] = "true"
+    body = orjson.dumps(
+        {
+            "job_id": job,
+            "correlation_id": correlation_id,
+            "status": overall_status(services),
+            "created_at": created_at,
+            "deadline_at": deadline_at,
+            "services": [_service(service) for service in services],
+            "links": {"self": own, "results": f"{own}/results/{{service}}"},
+        },
+        option=orjson.OPT_UTC_Z,
+    )
+    return Answer(202, headers, body)
+
+
+def _service(service: ServiceAnswer) -> dict[str, Any]:
+    entry: dict[str, Any] = {"service": service.service, "status": service.status}
+    if service.status_code is not None:
+        entry["status_code"] = service.status_code
+    return entry
+
+
+_AS_ANSWERED = {"invoking": "accepted", "failed": "refused"}
+
+
+def replayed_answer(view: JobView, *, applied: str | None) -> Answer:
+    """Render the answer to a repeated request from what the ledger knows now; no answer is ever stored."""
+    services = [
+        ServiceAnswer(service.service, _AS_ANSWERED.get(service.status, "invoked"), service.status_code)
+        for service in view.services
+    ]
+    return accepted_answer(
+        job_id=view.job_id,
+        correlation_id=view.correlation_id,
+        services=services,
+        created_at=view.created_at,
+        deadline_at=view.deadline_at,
+        links_base=view.links_base,
+        applied=applied,
+        replayed=True,
+    )

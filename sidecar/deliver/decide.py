@@ -1,0 +1,85 @@
+"""What follows from a webhook's answer, or from its silence: one table, pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sidecar.model.reasons import DeliveryReason
+from sidecar.outbound.requests import Failure, FailureKind, Reply
+from sidecar.outbound.wso2 import wso2_fault
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The webhook has it."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """The webhook did not answer, or said that it cannot now: worth another attempt later."""
+
+    status: int | None
+    reason: DeliveryReason
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The webhook will never take it: another attempt would end the same."""
+
+    status: int
+    reason: DeliveryReason
+
+
+Decision = Delivered | Silent | Rejected
+
+_SILENT: Mapping[int, DeliveryReason] = MappingProxyType(
+    {
+        408: DeliveryReason.REQUEST_TIMEOUT,
+        429: DeliveryReason.TOO_MANY_REQUESTS,
+        502: DeliveryReason.BAD_GATEWAY,
+        503: DeliveryReason.UNAVAILABLE,
+        504: DeliveryReason.GATEWAY_TIMEOUT,
+    }
+)
+_REJECTED: Mapping[int, DeliveryReason] = MappingProxyType(
+    {
+        401: DeliveryReason.UNAUTHORIZED,
+        403: DeliveryReason.FORBIDDEN,
+        410: DeliveryReason.GONE,
+        413: DeliveryReason.TOO_LARGE,
+        415: DeliveryReason.UNSUPPORTED_TYPE,
+    }
+)
+_FAILURES: Mapping[FailureKind, DeliveryReason] = MappingProxyType(
+    {
+        FailureKind.DNS: DeliveryReason.DNS,
+        FailureKind.CONNECT: DeliveryReason.CONNECT,
+        FailureKind.TLS: DeliveryReason.TLS,
+        FailureKind.RESET: DeliveryReason.RESET,
+        FailureKind.TIMEOUT_CONNECT: DeliveryReason.TIMEOUT,
+        FailureKind.TIMEOUT: DeliveryReason.TIMEOUT,
+        FailureKind.BAD_RESPONSE: DeliveryReason.BAD_RESPONSE,
+    }
+)
+
+
+def decide(answer: Reply | Failure) -> Decision:
+    """Decide what an attempt at a webhook came to."""
+    if isinstance(answer, Failure):
+        return Silent(None, _FAILURES[answer.kind])
+    status = answer.status
+    if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110: successful
+        return Delivered(status)
+    if status in _SILENT:
+        return Silent(status, _SILENT[status])
+    if wso2_fault(status, answer.body):
+        return Silent(status, DeliveryReason.WSO2_FAULT)
+    return Rejected(status, _REJECTED.get(status) or _by_class(status))
+
+
+def _by_class(status: int) -> DeliveryReason:
+    if status < 400:  # noqa: PLR2004 - RFC 9110: redirection, never followed
+        return DeliveryReason.REDIRECT
+    return DeliveryReason.REJECTED if status < 500 else DeliveryReason.SERVER_ERROR  # noqa: PLR2004 - RFC 9110

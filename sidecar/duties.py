@@ -1,0 +1,100 @@
+"""Which duties a worker has, and how often."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from sidecar.deliver.stage import Deliver
+from sidecar.fanout.stage import Fanout
+from sidecar.kit.periodic import Periodic
+from sidecar.ledger import Ledger, WorkPage
+from sidecar.model.delivery import Delivery
+from sidecar.model.invocation import Invocation
+from sidecar.schedule.beat import Beat
+from sidecar.schedule.claim import Claim
+from sidecar.schedule.expire import Expire
+from sidecar.schedule.partitions import Partitions
+from sidecar.schedule.reconcile import Reconcile
+from sidecar.schedule.takeover import TakeOver
+from sidecar.settings.root import Settings
+from sidecar.settings.units import DAY, HOUR
+from sidecar.telemetry.log import EventLog
+
+EXPIRE_BATCH = 500
+"""Rows past their deadline that one look takes."""
+
+TAKEOVER_INTERVAL = 1.0
+RECONCILE_INTERVAL = 15.0
+RECONCILE_AFTER = 30.0
+EXPIRE_INTERVAL = 1.0
+
+
+class Duty(Protocol):
+    """Something to do again and again."""
+
+    async def run_once(self) -> bool:
+        """Do it; true when there is more to do at once."""
+
+
+class InvocationSource:
+    """Due invocations of the ledger, by service."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def keys_with_work(self, after: str) -> WorkPage:
+        """Return services that have due invocations."""
+        return await self._ledger.service_keys_with_work(after)
+
+    async def claim(self, free: Mapping[str, int]) -> Sequence[Invocation]:
+        """Own due invocations."""
+        return await self._ledger.claim_invocations(free)
+
+
+class DeliverySource:
+    """Due deliveries of the ledger, by endpoint."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def keys_with_work(self, after: str) -> WorkPage:
+        """Return endpoints that have due deliveries."""
+        return await self._ledger.endpoints_with_work(after)
+
+    async def claim(self, free: Mapping[str, int]) -> Sequence[Delivery]:
+        """Own due deliveries."""
+        return await self._ledger.claim_deliveries(free)
+
+
+class Duties:
+    """All duties of one worker, grouped by when they stop: claims first, the beat last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        ledger: Ledger,
+        fanout: Fanout,
+        deliver: Deliver,
+        log: EventLog,
+        on_error: Callable[[str, Exception], None],
+    ) -> None:
+        def every(seconds: float, name: str, duty: Duty) -> Periodic:
+            return Periodic(name, interval=seconds, run_once=duty.run_once, on_error=on_error)
+
+        beat = settings.worker.beat_interval
+        scan = settings.retry.scan_interval
+        days_ahead = max(1, round(settings.retention.partitions_ahead / DAY))
+        self.reinvoke = every(scan, "reinvoke", Claim(InvocationSource(ledger), fanout))
+        self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver))
+        self.claims = (self.reinvoke, self.redeliver)
+        self.upkeep = (
+            every(TAKEOVER_INTERVAL, "takeover", TakeOver(ledger, log=log)),
+            every(RECONCILE_INTERVAL, "reconcile", Reconcile(ledger, older_than=RECONCILE_AFTER, log=log)),
+            every(EXPIRE_INTERVAL, "expire", Expire(ledger, batch=EXPIRE_BATCH, log=log)),
+            every(
+                HOUR,
+                "partitions",
+                Partitions(ledger, days_ahead=days_ahead, retention=settings.retention.jobs, log=log),
+            ),
+        )
+        self.life = (every(beat, "beat", Beat(ledger)),)

@@ -1,0 +1,46 @@
+"""What a service is sent: the caller's headers, and those that let it answer us."""
+
+from sidecar.model.callback_token import CallbackTokens, TokenKind
+from sidecar.model.headers import decode_block
+from sidecar.model.invocation import Invocation
+from sidecar.model.route import Completion
+from sidecar.model.trace import child_span
+
+LOOP_MARKER = "x-async-sidecar"
+
+
+def service_headers(
+    invocation: Invocation, *, tokens: CallbackTokens, callbacks_url: str, marker: str
+) -> list[tuple[str, str]]:
+    """Build the headers of one call.
+
+    Args:
+        invocation: The call.
+        tokens: Makes the token of the callback address.
+        callbacks_url: Where services reach the callback listener, without a trailing slash.
+        marker: Names this installation, so that a request that comes back to it is seen as a loop.
+    """
+    call = invocation.call
+    headers = decode_block(invocation.headers)
+    if call.strip_headers or not call.forward_headers:
+        dropped = {name.lower() for name in call.strip_headers}
+        if "cookie" not in call.forward_headers:
+            dropped.add("cookie")
+        headers = [pair for pair in headers if pair[0].lower() not in dropped]
+    job_id = str(invocation.job_id)
+    if call.original_callback:
+        headers.append(("callback-url", invocation.callback_url))
+    elif call.completion is Completion.CALLBACK:
+        kind = TokenKind.RULED if call.failed_when else TokenKind.PLAIN
+        token = tokens.make(invocation.job_id, call.service, kind)
+        headers.append(("callback-url", f"{callbacks_url}/callbacks/{job_id}/{call.service}/{token}"))
+    headers += [
+        ("x-original-callback-url", invocation.callback_url),
+        ("x-correlation-id", invocation.correlation_id),
+        ("x-job-id", job_id),
+        ("idempotency-key", f'"{job_id}:{call.service}"'),
+        (LOOP_MARKER, marker),
+    ]
+    if invocation.traceparent:
+        headers.append(("traceparent", child_span(invocation.traceparent)))
+    return headers

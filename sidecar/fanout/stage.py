@@ -1,0 +1,290 @@
+"""The stage that calls services. Work comes in committed and owned; whatever becomes of it is committed again."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+from sidecar.fanout import decide as outcomes
+from sidecar.fanout.decide import Decision, decide
+from sidecar.fanout.request import service_headers
+from sidecar.kit.lanes import Lanes
+from sidecar.model.callback_token import CallbackTokens
+from sidecar.model.errors import LedgerError
+from sidecar.model.invocation import Invocation, Release
+from sidecar.model.messages import PROBLEM_HEADERS, error_body
+from sidecar.model.outcome import Fence, MessageKind, Outcome, OutcomeKind, Recorded, ResultStatus
+from sidecar.model.reasons import InvocationReason
+from sidecar.model.route import Completion
+from sidecar.outbound.requests import Failure, Reply
+from sidecar.telemetry.events import Event
+from sidecar.telemetry.log import EventLog
+from sidecar.telemetry.metrics import Metrics
+
+
+MAX_ACKNOWLEDGEMENT = 4096
+"""Bytes of an acknowledgement that are read: enough to see a gateway's fault code."""
+
+
+class Ledger(Protocol):
+    """What this stage needs of the ledger."""
+
+    def fence_open(self) -> bool:
+        """Tell whether this process may still act on what it owns."""
+
+    async def release(self, release: Release) -> bool:
+        """Commit the end of an ownership without an outcome."""
+
+    async def record(self, outcome: Outcome) -> Recorded:
+        """Commit an outcome, unless another one stands."""
+
+
+class Acknowledgements(Protocol):
+    """Where a caller may be waiting to hear who took the job."""
+
+    def took(self, job_id: UUID, service: str, status: int) -> None:
+        """Tell that a service took the call."""
+
+    def refused(self, outcome: Outcome) -> bool:
+        """Hand over a refusal; true when the one who waits will commit it."""
+
+
+class Send(Protocol):
+    """One HTTP call; silence is a value, not an exception."""
+
+    def __call__(
+        self,
+        *,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        timeout: float,
+        max_response: int,
+    ) -> Awaitable[Reply | Failure]:
+        """Send one request; ``timeout`` is seconds to the end of the response, ``max_response`` bytes of its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanoutLimits:
+    """``per_service`` calls at once to one service origin, ``total`` over all, ``queue`` waiting for one."""
+
+    per_service: int
+    total: int
+    queue: int
+    in_flight_bytes: int
+
+
+class Fanout:
+    """Invoke services, each in the lane of its origin."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        send: Send,
+        acknowledgements: Acknowledgements,
+        tokens: CallbackTokens,
+        callbacks_url: str,
+        marker: str,
+        limits: FanoutLimits,
+        max_response: int,
+        log: EventLog,
+        metrics: Metrics,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._ledger = ledger
+        self._send = send
+        self._acknowledgements = acknowledgements
+        self._tokens = tokens
+        self._callbacks_url = callbacks_url
+        self._marker = marker
+        self._limits = limits
+        self._max_response = max_response
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._bytes = 0
+        self.lanes: Lanes[str, Invocation] = Lanes(
+            self._attempt,
+            per_key=limits.per_service,
+            total=limits.total,
+            queue_limit=limits.queue,
+            on_room=on_room,
+        )
+
+    def has_room(self, service_key: str, size: int) -> bool:
+        """Tell whether this process should own one more call, with a body of ``size`` bytes."""
+        return self.lanes.has_room(service_key) and self._bytes + size <= self._limits.in_flight_bytes
+
+    def start(self, work: Sequence[Invocation]) -> None:
+        """Take on committed invocations that this process owns."""
+        for invocation in work:
+            self._bytes += len(invocation.body)
+            self.lanes.put(invocation.call.service_key, invocation)
+
+    async def give_back(self, work: Sequence[Invocation]) -> None:
+        """Release invocations that were not begun."""
+        for invocation in work:
+            await self._release(invocation, retry_in=0.0, attempted=False)
+
+    async def _attempt(self, invocation: Invocation) -> None:
+        try:
+            await self._attempt_or_raise(invocation)
+        except LedgerError as error:
+            # The row stays ours by the ledger and is found again by reconcile, or by take-over.
+            self._log.warning(Event.LEDGER_UNAVAILABLE, stage="fanout", job_id=str(invocation.job_id), error=str(error))
+        except Exception as error:  # noqa: BLE001 - one call that cannot be handled must not end the process
+            self._log.error(Event.TASK_FAILED, stage="fanout", job_id=str(invocation.job_id), exc_info=error)
+            await self._settle(invocation, outcomes.GiveUp(None, InvocationReason.INTERNAL))
+        finally:
+            self._bytes -= len(invocation.body)
+
+    async def _attempt_or_raise(self, invocation: Invocation) -> None:
+        if not self._ledger.fence_open():
+            await self._release(invocation, retry_in=1.0, attempted=False)
+            return
+        call = invocation.call
+        left = (invocation.deadline_at - self._clock()).total_seconds()
+        if left <= 0:
+            await self._release(invocation, retry_in=None, attempted=False)
+            return
+        if invocation.unsure and not call.repeat:
+            await self._settle(invocation, _untold(invocation))
+            return
+        answer = await self._send(
+            method=invocation.method,
+            url=call.url,
+            headers=service_headers(
+                invocation, tokens=self._tokens, callbacks_url=self._callbacks_url, marker=self._marker
+            ),
+            body=invocation.body,
+            timeout=min(call.timeout, left),
+            max_response=self._max_response if call.completion is Completion.RESPONSE else MAX_ACKNOWLEDGEMENT,
+        )
+        decision = decide(call, answer, attempts=invocation.attempts, unsure=invocation.unsure)
+        self._told(invocation, answer, decision)
+        await self._settle(invocation, decision)
+
+    async def _settle(self, invocation: Invocation, decision: Decision) -> None:
+        """Commit what was decided, and tell a waiting caller."""
+        match decision:
+            case outcomes.Acknowledged(status):
+                self._acknowledgements.took(invocation.job_id, invocation.call.service, status)
+                if invocation.call.completion is Completion.NONE:
+                    await self._ledger.record(_acknowledged(invocation, status))
+                else:
+                    await self._release(invocation, acknowledged=True, status=status)
+            case outcomes.Answered():
+                await self._ledger.record(_result(invocation, decision))
+            case outcomes.TryAgain(delay, unsure, status, reason):
+                await self._release(invocation, retry_in=delay, unsure=unsure, status=status, reason=reason)
+            case outcomes.KeepWaiting(status, reason):
+                await self._release(invocation, unsure=True, status=status, reason=reason)
+            case outcomes.Refused(status, reason):
+                refusal = error_outcome(invocation, OutcomeKind.REFUSED, reason, status)
+                if not self._acknowledgements.refused(refusal):
+                    await self._ledger.record(refusal)
+            case outcomes.GiveUp(status, reason):
+                await self._ledger.record(error_outcome(invocation, OutcomeKind.ERROR, reason, status))
+
+    async def _release(
+        self,
+        invocation: Invocation,
+        *,
+        acknowledged: bool = False,
+        unsure: bool = False,
+        retry_in: float | None = None,
+        status: int | None = None,
+        reason: InvocationReason | None = None,
+        attempted: bool = True,
+    ) -> None:
+        await self._ledger.release(
+            Release(
+                job_id=invocation.job_id,
+                service=invocation.call.service,
+                worker=invocation.worker,
+                claim=invocation.claim,
+                acknowledged=acknowledged,
+                unsure=unsure,
+                retry_in=retry_in,
+                status=status,
+                reason=reason,
+                attempted=attempted,
+            )
+        )
+
+    def _told(self, invocation: Invocation, answer: Reply | Failure, decision: Decision) -> None:
+        reason = getattr(decision, "reason", None)
+        self._metrics.invocation_attempted(reason)
+        self._log.info(
+            Event.INVOCATION_ATTEMPTED,
+            job_id=str(invocation.job_id),
+            correlation_id=invocation.correlation_id,
+            route=invocation.route,
+            service=invocation.call.service,
+            attempt=invocation.attempts + 1,
+            status=answer.status if isinstance(answer, Reply) else None,
+            failure=answer.kind if isinstance(answer, Failure) else None,
+            decision=type(decision).__name__,
+            reason=reason,
+        )
+
+
+def _untold(invocation: Invocation) -> Decision:
+    """Decide about a call that may have happened and must not happen twice."""
+    if invocation.call.completion is Completion.RESPONSE:
+        return outcomes.GiveUp(None, InvocationReason.OUTCOME_UNKNOWN)
+    return outcomes.KeepWaiting(None, InvocationReason.RESET)
+
+
+def error_outcome(invocation: Invocation, kind: OutcomeKind, reason: InvocationReason, status: int | None) -> Outcome:
+    """Build the outcome that tells the webhook why a service yields no result."""
+    return Outcome(
+        job_id=invocation.job_id,
+        service=invocation.call.service,
+        outcome=kind,
+        status=ResultStatus.FAILED,
+        kind=MessageKind.ERROR,
+        headers=PROBLEM_HEADERS,
+        body=error_body(
+            job_id=invocation.job_id,
+            correlation_id=invocation.correlation_id,
+            service=invocation.call.service,
+            reason=reason,
+            status_code=status,
+        ),
+        reason=reason,
+        status_code=status,
+        fence=Fence(invocation.worker, invocation.claim),
+    )
+
+
+def _acknowledged(invocation: Invocation, status: int) -> Outcome:
+    return Outcome(
+        job_id=invocation.job_id,
+        service=invocation.call.service,
+        outcome=OutcomeKind.ACKNOWLEDGED,
+        status=ResultStatus.SUCCEEDED,
+        kind=None,
+        headers=b"",
+        body=b"",
+        status_code=status,
+    )
+
+
+def _result(invocation: Invocation, answer: outcomes.Answered) -> Outcome:
+    """A response is a result whoever owns the row by now: the first outcome stands."""
+    return Outcome(
+        job_id=invocation.job_id,
+        service=invocation.call.service,
+        outcome=OutcomeKind.RESULT,
+        status=answer.status,
+        kind=answer.kind,
+        headers=answer.headers,
+        body=answer.body,
+        reason=None if answer.status is ResultStatus.SUCCEEDED else InvocationReason.SERVICE_FAILED,
+        status_code=answer.status_code,
+    )

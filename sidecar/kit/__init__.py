@@ -1,0 +1,1 @@
+"""Asyncio pieces that know nothing of the domain."""

@@ -1,0 +1,179 @@
+"""Lanes: bounded concurrency for each key, so that one slow key holds up nobody else."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Lane(Generic[T]):
+    queue: deque[T] = field(default_factory=deque)
+    running: int = 0
+    backlog: bool = False  # more of this key waits elsewhere
+
+
+class Lanes(Generic[K, T]):
+    """Run items of each key with at most ``per_key`` at once, ``total`` over all keys, in order of arrival.
+
+    A runner task takes one item after the other from its lane, so that a busy lane costs no task an item. Items of
+    a lane that has no free place wait in its queue; ``full_keys`` names the lanes whose queue has reached
+    ``queue_limit``: whoever makes work should then leave it where it is, say so with ``more_waits``, and is
+    called back (``on_room``) when the lane has room again.
+
+    Args:
+        run: Handles one item. It must not raise: whatever it raises ends the process's background work.
+        per_key: Places of one lane.
+        total: Places over all lanes.
+        queue_limit: Waiting items at which a lane counts as full.
+        on_room: Called when a lane with work waiting elsewhere has room again.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[T], Awaitable[None]],
+        *,
+        per_key: int,
+        total: int,
+        queue_limit: int,
+        on_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._run = run
+        self._per_key = per_key
+        self._total = total
+        self._queue_limit = queue_limit
+        self._on_room = on_room
+        self._lanes: dict[K, _Lane[T]] = {}
+        self._starved: dict[K, None] = {}  # lanes that wait for a place of the total, oldest first
+        self._full: dict[K, None] = {}
+        self._running = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: asyncio.Future[None] | None = None
+
+    @property
+    def running(self) -> int:
+        """How many items are being handled."""
+        return self._running
+
+    @property
+    def queued(self) -> int:
+        """How many items wait in the queues."""
+        return sum(len(lane.queue) for lane in self._lanes.values())
+
+    def full_keys(self) -> list[K]:
+        """Name the lanes that should be given nothing more; each is marked as having work elsewhere."""
+        for key in self._full:
+            self._lanes[key].backlog = True
+        return list(self._full)
+
+    def free(self, key: K) -> int:
+        """Tell how many items a lane can start at once or soon; 0 when its queue holds as many as it has places."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            return self._per_key
+        return max(0, 2 * self._per_key - lane.running - len(lane.queue))
+
+    def has_room(self, key: K) -> bool:
+        """Tell whether a lane still takes work."""
+        return key not in self._full
+
+    def more_waits(self, key: K) -> None:
+        """Ask for a call of ``on_room`` when this lane has room."""
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.backlog = True
+
+    def put(self, key: K, item: T) -> None:
+        """Hand in one item; it starts at once when there is a place. Work that is owned is never refused."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane()
+        if lane.running < self._per_key and self._running < self._total and not lane.queue:
+            self._start(key, lane, item)
+            return
+        lane.queue.append(item)
+        if lane.running < self._per_key:
+            self._starved[key] = None
+        if len(lane.queue) >= self._queue_limit:
+            self._full[key] = None
+
+    async def failed(self) -> None:
+        """Return never; raise what a runner raised, as soon as one does."""
+        if self._failure is None:
+            self._failure = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._failure)
+
+    def take_queued(self) -> list[T]:
+        """Empty the queues, for a shutdown: the items that were not begun."""
+        items = [item for lane in self._lanes.values() for item in lane.queue]
+        for lane in self._lanes.values():
+            lane.queue.clear()
+        self._starved.clear()
+        self._full.clear()
+        return items
+
+    async def drain(self, within: float) -> None:
+        """Wait until nothing runs any more, at most ``within`` seconds; then cancel what still does."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+
+    def _start(self, key: K, lane: _Lane[T], item: T) -> None:
+        lane.running += 1
+        self._running += 1
+        task = asyncio.get_running_loop().create_task(self._runner(key, lane, item))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            if self._failure is None:
+                self._failure = asyncio.get_running_loop().create_future()
+            if not self._failure.done():
+                self._failure.set_exception(error)
+
+    async def _runner(self, key: K, lane: _Lane[T], item: T) -> None:
+        try:
+            await self._run(item)
+            # A lane hands its place on once others wait for one; else it keeps it for its next item.
+            while lane.queue and not self._starved:
+                await self._run(self._next(key, lane))
+        finally:
+            lane.running -= 1
+            self._running -= 1
+            self._refill(key, lane)
+
+    def _refill(self, key: K, lane: _Lane[T]) -> None:
+        if lane.queue and lane.running < self._per_key:
+            self._starved[key] = None
+        while self._starved and self._running < self._total:
+            waiting = next(iter(self._starved))
+            del self._starved[waiting]
+            other = self._lanes[waiting]
+            if other.queue and other.running < self._per_key:
+                self._start(waiting, other, self._next(waiting, other))
+                if other.queue and other.running < self._per_key:
+                    self._starved[waiting] = None
+        if lane.backlog and not lane.queue:
+            lane.backlog = False
+            self._on_room()
+        if not lane.running and not lane.queue:
+            self._lanes.pop(key, None)
+
+    def _next(self, key: K, lane: _Lane[T]) -> T:
+        item = lane.queue.popleft()
+        if key in self._full and len(lane.queue) <= self._queue_limit // 2:
+            del self._full[key]
+        if lane.backlog and len(lane.queue) <= self._per_key:
+            lane.backlog = False
+            self._on_room()
+        return item

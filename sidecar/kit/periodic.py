@@ -1,0 +1,47 @@
+"""Duties: coroutines that run again and again until they are told to stop."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+
+class Periodic:
+    """Run a duty every ``interval`` seconds, or sooner when woken; one run at a time.
+
+    ``run_once`` returns whether it should be run again at once (it had more to do than it could take). What it
+    raises is handed to ``on_error``, which may raise in its turn to end the duty: that is a fault of the process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        interval: float,
+        run_once: Callable[[], Awaitable[bool]],
+        on_error: Callable[[str, Exception], None],
+    ) -> None:
+        self.name = name
+        self._interval = interval
+        self._run_once = run_once
+        self._on_error = on_error
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Run at the next opportunity instead of waiting for the interval."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            again = False
+            self._wake.clear()
+            try:
+                again = await self._run_once()
+            except Exception as error:  # noqa: BLE001 - a duty outlives its faults; on_error decides
+                self._on_error(self.name, error)
+            if again:
+                await asyncio.sleep(0)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._wake.wait()

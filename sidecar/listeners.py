@@ -1,0 +1,132 @@
+"""The three listeners of a worker, made from the settings."""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from sidecar.accept.identity import Identity, NoIdentity, SharedSecret
+from sidecar.accept.request import AcceptRules
+from sidecar.accept.stage import Acceptor
+from sidecar.accept.view import Jobs
+from sidecar.gather.stage import Gather
+from sidecar.model.errors import ConfigError
+from sidecar.settings.addresses import HostPort
+from sidecar.settings.gateway import NoIdentity as NoIdentitySettings
+from sidecar.settings.gateway import SharedSecret as SharedSecretSettings
+from sidecar.settings.root import Settings
+from sidecar.settings.route_table import RouteTable
+from sidecar.settings.secrets import read_secret
+from sidecar.telemetry.log import EventLog
+from sidecar.telemetry.metrics import Metrics
+from sidecar.web.admin import AdminHandler
+from sidecar.web.callbacks import CallbacksHandler
+from sidecar.web.gateway import GatewayHandler
+from sidecar.web.protocol import Limits
+from sidecar.web.server import Handler, Listener, serve
+
+_CLOSE_GRACE = 5.0
+
+
+class Listeners:
+    """Open and close the gateway, callbacks and admin listeners."""
+
+    def __init__(self, settings: Settings, *, log: EventLog, reuse_port: bool) -> None:
+        self._settings = settings
+        self._log = log
+        self._reuse_port = reuse_port
+        self._draining = False
+        self._open: dict[str, Listener] = {}
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of each open listener, by name."""
+        return {name: listener.port for name, listener in self._open.items()}
+
+    async def open_admin(self, *, metrics: Metrics, why_not_ready: Callable[[], str | None]) -> None:
+        """Open the listener for probes and metrics."""
+        await self._serve("admin", self._settings.admin.listen, AdminHandler(ready=why_not_ready, metrics=metrics))
+
+    async def open_callbacks(self, *, gather: Gather) -> None:
+        """Open the listener that services call back."""
+        handler = CallbacksHandler(
+            gather=gather,
+            max_body=self._settings.max_callback_body,
+            body_idle=self._settings.gateway.timeouts.body_idle,
+            draining=lambda: self._draining,
+        )
+        await self._serve("callbacks", self._settings.callbacks.listen, handler)
+
+    async def open_gateway(self, *, rules: AcceptRules, acceptor: Acceptor, jobs: Jobs, metrics: Metrics) -> None:
+        """Open the listener that the gateway calls."""
+        gateway = self._settings.gateway
+        handler = GatewayHandler(
+            rules=rules,
+            routes=RouteTable(self._settings.routes),
+            acceptor=acceptor,
+            jobs=jobs,
+            max_pending=gateway.max_pending,
+            max_body=self._settings.max_request_body,
+            body_idle=gateway.timeouts.body_idle,
+            draining=lambda: self._draining,
+            metrics=metrics,
+        )
+        await self._serve("gateway", gateway.listen, handler)
+
+    async def close(self) -> None:
+        """Take no new connections, let requests under way end, close."""
+        for name in ("gateway", "callbacks"):
+            if name in self._open:
+                self._open[name].stop_listening()
+        for name in ("gateway", "callbacks"):
+            if name in self._open:
+                await self._open.pop(name).stop(_CLOSE_GRACE)
+
+    async def close_admin(self) -> None:
+        """Close the admin listener."""
+        await self._open.pop("admin").stop(1.0)
+
+    async def _serve(self, name: str, address: HostPort, handler: Handler) -> None:
+        gateway = self._settings.gateway
+        limits = Limits(
+            field=gateway.headers.field,
+            count=gateway.headers.count,
+            total=gateway.headers.total,
+            head_timeout=gateway.timeouts.headers,
+        )
+        try:
+            self._open[name] = await serve(
+                handler,
+                name=name,
+                host=address.host,
+                port=address.port,
+                log=self._log,
+                limits=limits,
+                reuse_port=self._reuse_port,
+            )
+        except OSError as error:
+            raise ConfigError(f"{name}.listen: {address} cannot be opened; {error.strerror or error}") from error
+
+
+def accept_rules(settings: Settings) -> AcceptRules:
+    """Gather what reading a request needs."""
+    gateway = settings.gateway
+    base_url = settings.callbacks.base_url.rstrip("/")
+    return AcceptRules(
+        identity=_identity(settings),
+        correlation=gateway.correlation,
+        wait=gateway.wait,
+        max_wait=gateway.max_wait,
+        require_https=settings.webhook.require_https,
+        callbacks_url=base_url,
+        # The same for all replicas of an installation, and another for the next one.
+        marker=sha256(f"async-sidecar\n{base_url}".encode()).hexdigest()[:32],
+    )
+
+
+def _identity(settings: Settings) -> Identity:
+    chosen = settings.gateway.identity
+    if isinstance(chosen, SharedSecretSettings):
+        secret = read_secret(chosen.secret, chosen.secret_file)
+        return SharedSecret(chosen.header, secret.get_secret_value())
+    if isinstance(chosen, NoIdentitySettings):
+        return NoIdentity()
+    raise ConfigError("gateway.identity.type: this version serves shared_secret and none; choose one of them")

@@ -1,0 +1,108 @@
+"""Header blocks: how headers are kept with a job, and which of them travel on.
+
+A block is what stood on the wire, ``name: value`` lines joined by CRLF, as bytes: exact, compact, readable in psql.
+"""
+
+from collections.abc import Collection, Iterable
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""RFC 9110 section 7.6.1, and the two that proxies invented."""
+
+OURS = frozenset(
+    {
+        "callback-url",
+        "upload-url",
+        "content-length",
+        "expect",
+        "host",
+        "idempotency-key",
+        "prefer",
+        "traceparent",
+        "x-async-sidecar",
+        "x-correlation-id",
+        "x-job-id",
+        "x-original-callback-url",
+        "x-original-idempotency-key",
+    }
+)
+"""Set anew on every onward call, so never copied from the caller."""
+
+GATEWAY_IDENTITY = frozenset({"x-api-context", "x-api-version", "x-api-application", "x-api-key-type"})
+"""Set by the gateway for the sidecar alone."""
+
+CONTENT = ("content-type", "content-encoding", "content-language", "content-disposition")
+"""What describes a body and therefore travels with it to the webhook."""
+
+
+def encode_block(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Join raw header pairs, as the parser gave them, into a block."""
+    return b"\r\n".join([name + b": " + value for name, value in pairs])
+
+
+def decode_block(block: bytes) -> list[tuple[str, str]]:
+    """Split a block into names and values.
+
+    Raises:
+        UnicodeDecodeError: A value is not UTF-8; accept refuses such headers, so a stored block never is.
+    """
+    if not block:
+        return []
+    pairs = []
+    for line in block.decode().split("\r\n"):
+        name, _, value = line.partition(": ")
+        pairs.append((name, value))
+    return pairs
+
+
+def onward_block(
+    raw: Iterable[tuple[bytes, bytes]], *, drop: Collection[str], more: Iterable[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """Keep the end-to-end headers of a request: all but hop-by-hop, ours, the gateway's, and ``drop``; add ``more``.
+
+    Headers that ``Connection`` names are hop-by-hop too (RFC 9110 section 7.6.1).
+    """
+    pairs = list(raw)
+    named: set[str] = set()
+    for name, value in pairs:
+        if name.lower() == b"connection":
+            named.update(token.strip().lower() for token in value.decode("latin-1").split(","))
+    kept = []
+    for name, value in pairs:
+        lower = name.decode("latin-1").lower()
+        if lower in HOP_BY_HOP or lower in OURS or lower in GATEWAY_IDENTITY or lower in drop or lower in named:
+            continue
+        kept.append((name, value))
+    return encode_block([*kept, *more])
+
+
+def content_block(raw: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Keep the headers that describe the body. A value that is not UTF-8 cannot be sent on and is left out."""
+    kept = []
+    for name, value in raw:
+        if name.decode("latin-1").lower() in CONTENT:
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                continue
+            kept.append((name, value))
+    return encode_block(kept)
+
+
+def media_type(block: bytes) -> str | None:
+    """Return the content type of a block, without parameters and in lower case."""
+    for name, value in decode_block(block):
+        if name.lower() == "content-type":
+            return value.partition(";")[0].strip().lower()
+    return None

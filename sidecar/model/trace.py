@@ -1,0 +1,24 @@
+"""W3C trace context: continue the caller's trace, or begin one."""
+
+import re
+from os import urandom
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?\Z")
+
+
+def continue_trace(traceparent: str | None) -> str:
+    """Return a valid ``traceparent``: the caller's, or a new sampled one (W3C Trace Context section 3.2)."""
+    match = _TRACEPARENT.match(traceparent) if traceparent else None
+    if match is None:
+        return f"00-{urandom(16).hex()}-{urandom(8).hex()}-01"
+    return f"00-{match[1]}-{urandom(8).hex()}-{match[2]}"
+
+
+def is_traceparent(value: str | None) -> bool:
+    """Tell whether the caller sent a trace context that can be continued."""
+    return value is not None and _TRACEPARENT.match(value) is not None
+
+
+def child_span(traceparent: str) -> str:
+    """Return a ``traceparent`` for one onward call: same trace and flags, a new parent id."""
+    return f"{traceparent[:36]}{urandom(8).hex()}{traceparent[52:]}"

@@ -1,0 +1,1 @@
+"""The duties that drive the ledger: one a file, each with ``run_once``."""

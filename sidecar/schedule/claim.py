@@ -1,0 +1,57 @@
+"""Fetch due work that nobody owns, fairly: a few rows of each key that has free places."""
+
+from collections.abc import Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from sidecar.kit.lanes import Lanes
+from sidecar.ledger import WorkPage
+
+T = TypeVar("T")
+Made = TypeVar("Made", covariant=True)
+
+
+class Source(Protocol[Made]):
+    """Where unowned work lies."""
+
+    async def keys_with_work(self, after: str) -> WorkPage:
+        """Return keys greater than ``after`` that have due work, a page of them."""
+
+    async def claim(self, free: Mapping[str, int]) -> Sequence[Made]:
+        """Own up to so many rows of each key."""
+
+
+class Sink(Protocol[T]):
+    """Where work is done."""
+
+    @property
+    def lanes(self) -> Lanes[str, T]:
+        """The lanes that bound the work."""
+
+    def start(self, work: Sequence[T]) -> None:
+        """Take on owned work."""
+
+
+class Claim(Generic[T]):
+    """Claim once: look which keys have work, and take what their lanes can begin.
+
+    Args:
+        source: The ledger's side.
+        sink: The stage's side.
+    """
+
+    def __init__(self, source: Source[T], sink: Sink[T]) -> None:
+        self._source = source
+        self._sink = sink
+        self._cursor = ""
+
+    async def run_once(self) -> bool:
+        """Claim what fits; true when a lane that took all it asked for still has room."""
+        page = await self._source.keys_with_work(self._cursor)
+        self._cursor = page.cursor or ""
+        lanes = self._sink.lanes
+        free = {key: places for key in page.names if (places := lanes.free(key)) > 0}
+        work = await self._source.claim(free) if free else ()
+        self._sink.start(work)
+        for key in page.names:
+            lanes.more_waits(key)
+        return bool(self._cursor)

@@ -1,0 +1,55 @@
+"""The callbacks listener: what services send us."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from sidecar.gather.stage import Gather
+from sidecar.model.errors import LedgerUnavailable, ProblemError
+from sidecar.model.problems import Problem
+from sidecar.web.body import read_body
+from sidecar.web.problem import problem_response
+
+_PREFIX = "/callbacks/"
+_STORED = b'{"status":"stored"}'
+_HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
+UNAVAILABLE = Problem(
+    503, "database_unavailable", "The callback was not stored; repeat the same bytes.", {"retry-after": "2"}
+)
+DRAINING = Problem(503, "draining", "This replica is shutting down; repeat the same bytes.", {"retry-after": "1"})
+
+
+class CallbacksHandler:
+    """Parse, call the stage, render. 202 means durable: the service may forget its result."""
+
+    def __init__(self, *, gather: Gather, max_body: int, body_idle: float, draining: Callable[[], bool]) -> None:
+        self._gather = gather
+        self._max_body = max_body
+        self._body_idle = body_idle
+        self._draining = draining
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer ``POST /callbacks/{job}/{service}/{token}``."""
+        try:
+            await self._receive(request)
+        except ProblemError as error:
+            return problem_response(error.problem, None)
+        except LedgerUnavailable:
+            return problem_response(UNAVAILABLE, None)
+        return web.Response(status=202, headers=_HEADERS, body=_STORED)
+
+    async def _receive(self, request: web.BaseRequest) -> None:
+        path = request.raw_path
+        if not path.startswith(_PREFIX):
+            raise ProblemError(Problem(404, "not_found", "Callbacks are taken at the callback-url that was sent."))
+        segments = path[len(_PREFIX) :].partition("?")[0].split("/")
+        if len(segments) != 3:  # noqa: PLR2004 - job, service, token
+            raise ProblemError(Problem(404, "not_found", "Callbacks are taken at the callback-url that was sent."))
+        if request.method != "POST":
+            raise ProblemError(Problem(405, "method_not_allowed", "Use POST.", {"allow": "POST"}))
+        if self._draining():
+            raise ProblemError(DRAINING)
+        job, service, token = segments
+        job_id, kind = self._gather.authenticate(job, service, token)
+        body = await read_body(request, limit=self._max_body, idle_timeout=self._body_idle)
+        await self._gather.receive(job_id, service, kind=kind, headers=request.raw_headers, body=body)

@@ -1,0 +1,123 @@
+"""The gateway listener: what WSO2 sends us, and what a caller may ask about a job."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from aiohttp import web
+
+from sidecar.accept.answer import Answer
+from sidecar.accept.identity import Caller, caller_of
+from sidecar.accept.request import AcceptRules, correlation_of, index_headers, read_request
+from sidecar.accept.stage import Acceptor
+from sidecar.accept.view import Jobs, render_job, render_result
+from sidecar.model.errors import LedgerUnavailable, ProblemError
+from sidecar.model.problems import Problem
+from sidecar.settings.media_types import match_media_type
+from sidecar.settings.route_table import RouteTable
+from sidecar.telemetry.metrics import Metrics
+from sidecar.web.body import read_body
+from sidecar.web.problem import problem_response
+
+RESERVED = "/_"
+_JOBS = "/_jobs/"
+OVERLOADED = Problem(503, "overloaded", "Too many requests are under way; repeat in a second.", {"retry-after": "1"})
+DRAINING = Problem(503, "draining", "This replica is shutting down; repeat at once.", {"retry-after": "1"})
+UNAVAILABLE = Problem(
+    503, "database_unavailable", "The request was not stored; repeat it in a few seconds.", {"retry-after": "2"}
+)
+
+
+class GatewayHandler:
+    """Parse, call the stage, render."""
+
+    def __init__(
+        self,
+        *,
+        rules: AcceptRules,
+        routes: RouteTable,
+        acceptor: Acceptor,
+        jobs: Jobs,
+        max_pending: int,
+        max_body: int,
+        body_idle: float,
+        draining: Callable[[], bool],
+        metrics: Metrics,
+    ) -> None:
+        self._rules = rules
+        self._routes = routes
+        self._acceptor = acceptor
+        self._jobs = jobs
+        self._max_pending = max_pending
+        self._max_body = max_body
+        self._body_idle = body_idle
+        self._draining = draining
+        self._metrics = metrics
+        self._pending = 0
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; every error is a problem document with the correlation id."""
+        correlation_id: str | None = None
+        self._pending += 1
+        try:
+            headers = index_headers(request.raw_headers)
+            correlation_id = correlation_of(headers, self._rules.correlation)
+            if request.path.startswith(RESERVED):
+                caller = caller_of(self._rules.identity, headers)
+                return await self._about_jobs(request, caller, correlation_id)
+            return await self._accept(request, headers, correlation_id)
+        except ProblemError as error:
+            self._metrics.job_answered(error.problem.status)
+            return problem_response(error.problem, correlation_id)
+        except LedgerUnavailable:
+            self._metrics.job_answered(503)
+            return problem_response(UNAVAILABLE, correlation_id)
+        finally:
+            self._pending -= 1
+
+    async def _accept(
+        self, request: web.BaseRequest, headers: dict[str, list[bytes]], correlation_id: str
+    ) -> web.StreamResponse:
+        if self._draining():
+            raise ProblemError(DRAINING)
+        if self._pending > self._max_pending:
+            raise ProblemError(OVERLOADED)
+        read = read_request(request.raw_headers, headers, correlation_id, rules=self._rules)
+        match = self._routes.match(request.method, request.raw_path, sandbox=read.caller.sandbox)
+        if not match_media_type(match.route.accepts, request.headers.get("content-type")):
+            detail = "This route takes " + ", ".join(match.route.accepts) + "."
+            raise ProblemError(Problem(415, "media_type_unsupported", detail))
+        limit = min(self._max_body, match.route.max_body or self._max_body)
+        body = await read_body(request, limit=limit, idle_timeout=self._body_idle)
+        accepted = await self._acceptor.accept(read, match, method=request.method, target=request.raw_path, body=body)
+        self._metrics.job_answered(accepted.answer.status)
+        written = False
+        try:
+            response = _response(accepted.answer)
+            await response.prepare(request)
+            await response.write_eof()
+            written = True
+        finally:
+            self._acceptor.settle(accepted, written=written)
+        return response
+
+    async def _about_jobs(self, request: web.BaseRequest, caller: Caller, correlation_id: str) -> web.StreamResponse:
+        path = request.path
+        if not path.startswith(_JOBS):
+            raise ProblemError(Problem(404, "not_found", "The sidecar answers at /_jobs/{id} under this prefix."))
+        if request.method not in {"GET", "HEAD"}:
+            raise ProblemError(Problem(405, "method_not_allowed", "Use GET.", {"allow": "GET, HEAD"}))
+        job, _, rest = path[len(_JOBS) :].partition("/")
+        try:
+            job_id = UUID(job)
+        except ValueError:
+            raise ProblemError(Problem(404, "job_unknown", "There is no such job, or it is not yours.")) from None
+        if not rest:
+            return _response(await render_job(self._jobs, job_id, caller.application, correlation_id))
+        kind, _, service = rest.partition("/")
+        if kind != "results" or not service or "/" in service:
+            raise ProblemError(Problem(404, "not_found", "A job has its state, and results/{service}."))
+        return _response(await render_result(self._jobs, job_id, service, caller.application, correlation_id))
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
