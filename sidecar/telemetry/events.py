@@ -7,6 +7,7 @@ class Event(StrEnum):
     """What happened. The names are stable: alerts and searches may use them."""
 
     STARTED = "sidecar.started"
+    SETTING_UNSERVED = "setting.unserved"
     STOPPING = "sidecar.stopping"
     STOPPED = "sidecar.stopped"
     JOB_ACCEPTED = "job.accepted"
@@ -30,6 +31,7 @@ class Event(StrEnum):
     PARTITION_DROPPED = "partition.dropped"
     ROWS_PRUNED = "rows.pruned"
     MIGRATION_APPLIED = "migration.applied"
+    SETTING_UNSERVED = "setting.unserved"
     LISTENER_STARTED = "listener.started"
     LISTENER_PROBLEM = "listener.problem"
     TASK_FAILED = "task.failed"
