@@ -4,8 +4,6 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -14,6 +12,7 @@ import asyncpg
 import pytest
 
 from sidecar.dev.postgres import EmbeddedPostgres
+from sidecar.ledger.migrate import migrate
 
 T = TypeVar("T")
 
@@ -54,8 +53,7 @@ def postgres(directory: Path) -> Iterator[EmbeddedPostgres]:
 def template(postgres: EmbeddedPostgres) -> str:
     """The database that each test's own is a copy of."""
     run(execute(postgres.superuser_dsn, "CREATE DATABASE migrated"))
-    if find_spec("sidecar.ledger") and find_spec("sidecar.ledger.migrate"):
-        run(import_module("sidecar.ledger.migrate").migrate(postgres.dsn("migrated")))
+    run(migrate(postgres.dsn("migrated")))
     return "migrated"
 
 
