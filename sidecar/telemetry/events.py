@@ -31,7 +31,6 @@ class Event(StrEnum):
     PARTITION_DROPPED = "partition.dropped"
     ROWS_PRUNED = "rows.pruned"
     MIGRATION_APPLIED = "migration.applied"
-    SETTING_UNSERVED = "setting.unserved"
     LISTENER_STARTED = "listener.started"
     LISTENER_PROBLEM = "listener.problem"
     TASK_FAILED = "task.failed"

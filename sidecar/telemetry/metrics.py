@@ -1,0 +1,119 @@
+"""Metrics: plain integers on the hot path, turned into Prometheus series when they are asked for.
+
+Label values come from closed sets and all their series are there from the start, so that a rate over the first
+failure is right and nobody outside can make series.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from sidecar import __version__
+from sidecar.model.outcome import OutcomeKind, Verdict
+from sidecar.model.reasons import DeliveryReason, InvocationReason
+from sidecar.telemetry.histogram import Histogram
+
+OK = "ok"
+"""The ``reason`` of an attempt that did not fail."""
+
+OTHER = "other"
+"""The ``endpoint`` of webhooks that the settings do not name."""
+
+ANSWERS = (200, 202, 303, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415, 417, 422, 429, 431, 500, 502, 503, 508)
+"""Statuses that the gateway listener answers with."""
+
+LedgerCounts = Callable[[], Mapping[str, Mapping[str, int]]]
+
+
+class Metrics(Collector):
+    """Counts what happens in this process.
+
+    Args:
+        statements: The ledger's counters: what is counted, by kind.
+        endpoints: Names of the configured endpoints, beyond ``other``.
+    """
+
+    def __init__(self, *, statements: LedgerCounts = dict, endpoints: Sequence[str] = ()) -> None:
+        self._statements = statements
+        self._jobs = Counter(dict.fromkeys(ANSWERS, 0))
+        self._invocations = Counter(dict.fromkeys((OK, *InvocationReason), 0))
+        self._callbacks = Counter(dict.fromkeys(Verdict, 0))
+        self._outcomes = Counter(dict.fromkeys(OutcomeKind, 0))
+        reasons = (OK, *DeliveryReason)
+        self._deliveries = Counter({(reason, name): 0 for name in (*endpoints, OTHER) for reason in reasons})
+        self._accept_seconds = Histogram("sidecar_accept_seconds", "Time from a request's head to its answer.")
+        self._invocation_seconds = Histogram("sidecar_invocation_seconds", "Time of one call of a service.")
+        self._delivery_seconds = Histogram("sidecar_delivery_seconds", "Time of one attempt at a webhook.")
+        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def job_answered(self, status: int, seconds: float | None = None) -> None:
+        """Count an answer of the gateway listener; ``seconds`` from the request's head."""
+        self._jobs[status] += 1
+        if seconds is not None:
+            self._accept_seconds.observe(seconds)
+
+    def invocation_attempted(self, reason: InvocationReason | None, seconds: float | None = None) -> None:
+        """Count a call of a service; no reason means that it was taken."""
+        self._invocations[reason or OK] += 1
+        if seconds is not None:
+            self._invocation_seconds.observe(seconds)
+
+    def callback_received(self, verdict: Verdict) -> None:
+        """Count a callback by what became of it."""
+        self._callbacks[verdict] += 1
+
+    def outcome_recorded(self, outcome: OutcomeKind) -> None:
+        """Count the end of an invocation."""
+        self._outcomes[outcome] += 1
+
+    def delivery_attempted(self, reason: DeliveryReason | None, endpoint: str, seconds: float) -> None:
+        """Count an attempt at a webhook; no reason means that it was delivered."""
+        self._deliveries[reason or OK, endpoint] += 1
+        self._delivery_seconds.observe(seconds)
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Export what ``read`` returns at that moment as ``sidecar_{name}``."""
+        self._gauges.append((f"sidecar_{name}", text, read))
+
+    async def expose(self) -> bytes:
+        """Render all metrics of this process in the text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric families (for the registry)."""
+        yield _counter("jobs", "Answers of the gateway listener.", ("status",), _single(self._jobs))
+        yield _counter("invocation_attempts", "Calls of services.", ("reason",), _single(self._invocations))
+        yield _counter("callbacks", "Callbacks of services.", ("verdict",), _single(self._callbacks))
+        yield _counter("outcomes", "Ends of invocations.", ("outcome",), _single(self._outcomes))
+        yield _counter("delivery_attempts", "Attempts at webhooks.", ("reason", "endpoint"), self._deliveries.items())
+        for what, by_kind in self._statements().items():
+            yield _counter(f"ledger_{what}", f"Ledger: {what} by kind.", ("kind",), _single(by_kind))
+        yield self._accept_seconds.family()
+        yield self._invocation_seconds.family()
+        yield self._delivery_seconds.family()
+        for name, text, read in self._gauges:
+            yield GaugeMetricFamily(name, text, value=read())
+        info = GaugeMetricFamily("sidecar_build_info", "Always 1; the label tells the version.", labels=("version",))
+        info.add_metric([__version__], 1)
+        yield info
+
+
+def _single(counts: Mapping[Any, int]) -> Iterable[tuple[tuple[str], int]]:
+    return (((str(value),), count) for value, count in counts.items())
+
+
+def _counter(
+    name: str, text: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"sidecar_{name}", text, labels=labels)
+    for values, count in counts:
+        family.add_metric(values, count)
+    return family
