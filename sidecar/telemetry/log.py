@@ -172,13 +172,18 @@ def _pretty_renderer(told: Callable[[BaseException], dict[str, object]], *, colo
     def render(logger: WrappedLogger, method: str, fields: MutableMapping[str, Any]) -> bytes:
         error = fields.pop("exc_info", None)
         if error is not None:
-            fields["exception"] = told(error)["type"] if "message" not in told(error) else told(error)
+            fields["exception"] = _exception_for_people(told(error))
         fields["timestamp"] = datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
         fields["level"] = method
         fields["event"] = str(fields["event"])
         return str(console(logger, method, fields)).encode(errors="backslashreplace")
 
     return render
+
+
+def _exception_for_people(told: dict[str, Any]) -> str:
+    words = f": {told['message']}" if "message" in told else ""
+    return "\n".join((f"  {told['type']}{words}", *(f"    {place}" for place in told["at"])))
 
 
 class _Handler(logging.Handler):
