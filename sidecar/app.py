@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import aiohttp
@@ -16,7 +16,7 @@ from sidecar.fanout.stage import Fanout, FanoutLimits
 from sidecar.gather.stage import Gather
 from sidecar.kit.background import Background
 from sidecar.kit.periodic import Periodic
-from sidecar.ledger import Ledger, LedgerConfig
+from sidecar.ledger import Ledger, LedgerConfig, LedgerStats
 from sidecar.lifecycle import EXIT_FAULT, EXIT_OK, Cleanups, Supervisor, on_signals
 from sidecar.listeners import Listeners, accept_rules
 from sidecar.model.callback_token import CallbackTokens
@@ -76,8 +76,11 @@ class Sidecar:
         self._background = Background(lambda error: self._failed("background", error))
         handover = _Handover()
         self._ledger = Ledger(_ledger_config(settings), handover=handover, on_death=self._died)
-        self._metrics = Metrics()
-        self._listeners = Listeners(settings, log=log, reuse_port=reuse_port)
+        self._metrics = Metrics(
+            statements=partial(_ledger_counts, self._ledger.stats),
+            endpoints=[endpoint.name for endpoint in settings.webhook.endpoints],
+        )
+        self._listeners = Listeners(settings, log=log, metrics=self._metrics, reuse_port=reuse_port)
         self._callers = WaitingCallers()
         self._tokens = CallbackTokens(
             [
@@ -122,7 +125,7 @@ class Sidecar:
 
     async def start(self) -> None:
         """Start everything; the admin listener first, so that probes are answered while the database is awaited."""
-        await self._listeners.open_admin(metrics=self._metrics, why_not_ready=lambda: self._state)
+        await self._listeners.open_admin(why_not_ready=lambda: self._state)
         self._cleanups.add("admin listener", self._listeners.close_admin)
         self._make_stages()
         await self._start_ledger()
@@ -134,9 +137,7 @@ class Sidecar:
         self._supervisor.guard("lanes", self._fanout.lanes.failed())
         self._supervisor.guard("lanes", self._deliver.lanes.failed())
         await self._listeners.open_callbacks(gather=self._gather)
-        await self._listeners.open_gateway(
-            rules=self._rules, acceptor=self._acceptor, jobs=self._ledger, metrics=self._metrics
-        )
+        await self._listeners.open_gateway(rules=self._rules, acceptor=self._acceptor, jobs=self._ledger)
         self._cleanups.add("listeners", self._listeners.close)
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         self._state = None
@@ -208,6 +209,11 @@ class Sidecar:
             on_room=self._wake_redeliver,
         )
         self._handover.fanout, self._handover.deliver = self._fanout, self._deliver
+        for name, lanes in (("invocations", self._fanout.lanes), ("deliveries", self._deliver.lanes)):
+            self._metrics.gauge(
+                f"{name}_running", f"{name.capitalize()} under way.", partial(getattr, lanes, "running")
+            )
+            self._metrics.gauge(f"{name}_queued", f"Owned {name} that wait.", partial(getattr, lanes, "queued"))
         self._gather = Gather(ledger=self._ledger, tokens=self._tokens, log=self._log, metrics=self._metrics)
         self._acceptor = Acceptor(
             ledger=self._ledger,
@@ -252,8 +258,8 @@ class Sidecar:
         await self._supervisor.cancel("work")
         await self._supervisor.cancel("lanes")
         fanout, deliver = self._fanout, self._deliver
-        await fanout.give_back(fanout.lanes.take_queued())
-        await deliver.give_back(deliver.lanes.take_queued())
+        await fanout.give_back_queued()
+        await deliver.give_back_queued()
         within = self._settings.worker.drain_timeout
         await asyncio.gather(fanout.lanes.drain(within), deliver.lanes.drain(within), self._background.drain(within))
         await self._ledger.release_all()
@@ -269,7 +275,9 @@ class Sidecar:
         self._duties.redeliver.wake()
 
     def _died(self) -> None:
-        self._log.error(Event.WORKER_DEAD, worker=self._ledger.worker)
+        self._fanout.forget_queued()
+        self._deliver.forget_queued()
+        self._log.error(Event.WORKER_DEAD)
 
     def _duty_failed(self, name: str, error: Exception) -> None:
         if isinstance(error, LedgerUnavailable):
@@ -279,6 +287,10 @@ class Sidecar:
 
     def _failed(self, name: str, error: BaseException) -> None:
         self._log.error(Event.TASK_FAILED, task=name, exc_info=error)
+
+
+def _ledger_counts(stats: LedgerStats) -> Mapping[str, Mapping[str, int]]:
+    return {"statements": stats.statements, "batches": stats.batches, "rows": stats.rows, "rejected": stats.rejected}
 
 
 def _ledger_config(settings: Settings) -> LedgerConfig:

@@ -29,9 +29,10 @@ _CLOSE_GRACE = 5.0
 class Listeners:
     """Open and close the gateway, callbacks and admin listeners."""
 
-    def __init__(self, settings: Settings, *, log: EventLog, reuse_port: bool) -> None:
+    def __init__(self, settings: Settings, *, log: EventLog, metrics: Metrics, reuse_port: bool) -> None:
         self._settings = settings
         self._log = log
+        self._metrics = metrics
         self._reuse_port = reuse_port
         self._draining = False
         self._open: dict[str, Listener] = {}
@@ -41,9 +42,11 @@ class Listeners:
         """The port of each open listener, by name."""
         return {name: listener.port for name, listener in self._open.items()}
 
-    async def open_admin(self, *, metrics: Metrics, why_not_ready: Callable[[], str | None]) -> None:
+    async def open_admin(self, *, why_not_ready: Callable[[], str | None]) -> None:
         """Open the listener for probes and metrics."""
-        await self._serve("admin", self._settings.admin.listen, AdminHandler(ready=why_not_ready, metrics=metrics))
+        await self._serve(
+            "admin", self._settings.admin.listen, AdminHandler(ready=why_not_ready, metrics=self._metrics)
+        )
 
     async def open_callbacks(self, *, gather: Gather) -> None:
         """Open the listener that services call back."""
@@ -55,7 +58,7 @@ class Listeners:
         )
         await self._serve("callbacks", self._settings.callbacks.listen, handler)
 
-    async def open_gateway(self, *, rules: AcceptRules, acceptor: Acceptor, jobs: Jobs, metrics: Metrics) -> None:
+    async def open_gateway(self, *, rules: AcceptRules, acceptor: Acceptor, jobs: Jobs) -> None:
         """Open the listener that the gateway calls."""
         gateway = self._settings.gateway
         handler = GatewayHandler(
@@ -67,7 +70,7 @@ class Listeners:
             max_body=self._settings.max_request_body,
             body_idle=gateway.timeouts.body_idle,
             draining=lambda: self._draining,
-            metrics=metrics,
+            metrics=self._metrics,
         )
         await self._serve("gateway", gateway.listen, handler)
 

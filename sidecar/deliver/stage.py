@@ -25,8 +25,8 @@ from sidecar.telemetry.metrics import Metrics
 class Ledger(Protocol):
     """What this stage needs of the ledger."""
 
-    def fence_open(self) -> bool:
-        """Tell whether this process may still act on what it owns."""
+    def may_act(self, worker: int) -> bool:
+        """Tell whether work owned under this id may be acted on now."""
 
     async def finish(self, end: DeliveryEnd) -> bool:
         """Commit how an attempt ended."""
@@ -92,9 +92,13 @@ class Deliver:
             if not self.holds.keep(delivery):
                 self._enqueue(delivery)
 
-    async def give_back(self, work: Sequence[Delivery]) -> None:
+    def forget_queued(self) -> list[Delivery]:
+        """Empty the queues; return what was not begun."""
+        return self.lanes.take_queued()
+
+    async def give_back_queued(self) -> None:
         """Release deliveries that were not begun."""
-        for delivery in work:
+        for delivery in self.forget_queued():
             await self._finish(delivery, DeliveryState.OPEN, attempted=False)
 
     def _enqueue(self, delivery: Delivery) -> None:
@@ -113,7 +117,7 @@ class Deliver:
     async def _attempt_or_raise(self, delivery: Delivery) -> None:
         if delivery.kind is MessageKind.AGGREGATE:
             delivery = await self._rendered(delivery)
-        if not self._ledger.fence_open():
+        if not self._ledger.may_act(delivery.worker):
             await self._finish(delivery, DeliveryState.OPEN, attempted=False, retry_in=1.0)
             return
         began = time.monotonic()

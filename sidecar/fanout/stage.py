@@ -1,5 +1,6 @@
 """The stage that calls services. Work comes in committed and owned; whatever becomes of it is committed again."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,6 @@ from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 
-
 MAX_ACKNOWLEDGEMENT = 4096
 """Bytes of an acknowledgement that are read: enough to see a gateway's fault code."""
 
@@ -30,8 +30,8 @@ MAX_ACKNOWLEDGEMENT = 4096
 class Ledger(Protocol):
     """What this stage needs of the ledger."""
 
-    def fence_open(self) -> bool:
-        """Tell whether this process may still act on what it owns."""
+    def may_act(self, worker: int) -> bool:
+        """Tell whether work owned under this id may be acted on now."""
 
     async def release(self, release: Release) -> bool:
         """Commit the end of an ownership without an outcome."""
@@ -125,9 +125,15 @@ class Fanout:
             self._bytes += len(invocation.body)
             self.lanes.put(invocation.call.service_key, invocation)
 
-    async def give_back(self, work: Sequence[Invocation]) -> None:
+    def forget_queued(self) -> list[Invocation]:
+        """Empty the queues; return what was not begun."""
+        queued = self.lanes.take_queued()
+        self._bytes -= sum(len(invocation.body) for invocation in queued)
+        return queued
+
+    async def give_back_queued(self) -> None:
         """Release invocations that were not begun."""
-        for invocation in work:
+        for invocation in self.forget_queued():
             await self._release(invocation, retry_in=0.0, attempted=False)
 
     async def _attempt(self, invocation: Invocation) -> None:
@@ -143,7 +149,7 @@ class Fanout:
             self._bytes -= len(invocation.body)
 
     async def _attempt_or_raise(self, invocation: Invocation) -> None:
-        if not self._ledger.fence_open():
+        if not self._ledger.may_act(invocation.worker):
             await self._release(invocation, retry_in=1.0, attempted=False)
             return
         call = invocation.call
@@ -154,6 +160,7 @@ class Fanout:
         if invocation.unsure and not call.repeat:
             await self._settle(invocation, _untold(invocation))
             return
+        began = time.monotonic()
         answer = await self._send(
             method=invocation.method,
             url=call.url,
@@ -165,7 +172,7 @@ class Fanout:
             max_response=self._max_response if call.completion is Completion.RESPONSE else MAX_ACKNOWLEDGEMENT,
         )
         decision = decide(call, answer, attempts=invocation.attempts, unsure=invocation.unsure)
-        self._told(invocation, answer, decision)
+        self._told(invocation, answer, decision, seconds=time.monotonic() - began)
         await self._settle(invocation, decision)
 
     async def _settle(self, invocation: Invocation, decision: Decision) -> None:
@@ -216,9 +223,9 @@ class Fanout:
             )
         )
 
-    def _told(self, invocation: Invocation, answer: Reply | Failure, decision: Decision) -> None:
+    def _told(self, invocation: Invocation, answer: Reply | Failure, decision: Decision, *, seconds: float) -> None:
         reason = getattr(decision, "reason", None)
-        self._metrics.invocation_attempted(reason)
+        self._metrics.invocation_attempted(reason, seconds)
         self._log.info(
             Event.INVOCATION_ATTEMPTED,
             job_id=str(invocation.job_id),
@@ -230,6 +237,7 @@ class Fanout:
             failure=answer.kind if isinstance(answer, Failure) else None,
             decision=type(decision).__name__,
             reason=reason,
+            seconds=round(seconds, 4),
         )
 
 

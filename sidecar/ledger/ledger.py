@@ -136,8 +136,12 @@ class Ledger:
         return self._config.dead_after * BEAT
 
     def fence_open(self) -> bool:
-        """Tell whether this process may still act on what it owns; ask before every send to the outside."""
+        """Tell whether this process has beaten recently enough to act on what it owns."""
         return self._life.fence_open()
+
+    def may_act(self, worker: int) -> bool:
+        """Tell whether work owned under this id may be acted on now; ask before every send to the outside."""
+        return worker == self._ownership.worker and self._life.fence_open()
 
     def new_job_id(self) -> UUID:
         """Make a UUIDv7 of the database's time."""

@@ -91,7 +91,6 @@ class Queries:
     schema_version: str
     server: str
     service_call: str
-    service_call: str
     service_keys_with_work: str
     standing: str
     take_over_deliveries: str

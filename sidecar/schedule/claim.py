@@ -7,16 +7,16 @@ from sidecar.kit.lanes import Lanes
 from sidecar.ledger import WorkPage
 
 T = TypeVar("T")
-Made = TypeVar("Made", covariant=True)
+Made_co = TypeVar("Made_co", covariant=True)
 
 
-class Source(Protocol[Made]):
+class Source(Protocol[Made_co]):
     """Where unowned work lies."""
 
     async def keys_with_work(self, after: str) -> WorkPage:
         """Return keys greater than ``after`` that have due work, a page of them."""
 
-    async def claim(self, free: Mapping[str, int]) -> Sequence[Made]:
+    async def claim(self, free: Mapping[str, int]) -> Sequence[Made_co]:
         """Own up to so many rows of each key."""
 
 

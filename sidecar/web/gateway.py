@@ -1,5 +1,6 @@
 """The gateway listener: what WSO2 sends us, and what a caller may ask about a job."""
 
+import time
 from collections.abc import Callable
 from uuid import UUID
 
@@ -57,6 +58,7 @@ class GatewayHandler:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every error is a problem document with the correlation id."""
         correlation_id: str | None = None
+        began = time.monotonic()
         self._pending += 1
         try:
             headers = index_headers(request.raw_headers)
@@ -64,7 +66,7 @@ class GatewayHandler:
             if request.path.startswith(RESERVED):
                 caller = caller_of(self._rules.identity, headers)
                 return await self._about_jobs(request, caller, correlation_id)
-            return await self._accept(request, headers, correlation_id)
+            return await self._accept(request, headers, correlation_id, began=began)
         except ProblemError as error:
             self._metrics.job_answered(error.problem.status)
             return problem_response(error.problem, correlation_id)
@@ -75,7 +77,7 @@ class GatewayHandler:
             self._pending -= 1
 
     async def _accept(
-        self, request: web.BaseRequest, headers: dict[str, list[bytes]], correlation_id: str
+        self, request: web.BaseRequest, headers: dict[str, list[bytes]], correlation_id: str, *, began: float
     ) -> web.StreamResponse:
         if self._draining():
             raise ProblemError(DRAINING)
@@ -89,7 +91,7 @@ class GatewayHandler:
         limit = min(self._max_body, match.route.max_body or self._max_body)
         body = await read_body(request, limit=limit, idle_timeout=self._body_idle)
         accepted = await self._acceptor.accept(read, match, method=request.method, target=request.raw_path, body=body)
-        self._metrics.job_answered(accepted.answer.status)
+        self._metrics.job_answered(accepted.answer.status, time.monotonic() - began)
         written = False
         try:
             response = _response(accepted.answer)
