@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Annotated
 
 import typer
@@ -68,12 +69,20 @@ def _describe(match: Match) -> Iterator[str]:
 
 
 def _nearest(table: RouteTable, path: str) -> Iterator[str]:
-    by_path = {route.path: route for route in table.routes}
-    near = difflib.get_close_matches(path.partition("?")[0], by_path, n=1, cutoff=0.3)
+    asked = path.partition("?")[0]
+    filled = {_filled(route.path, asked): route for route in table.routes}
+    near = difflib.get_close_matches(asked, filled, n=1, cutoff=0.3)
     if near:
-        yield f"The nearest route is {','.join(by_path[near[0]].methods)} {near[0]}"
+        route = filled[near[0]]
+        yield f"The nearest route is {','.join(route.methods)} {route.path}"
     else:
-        yield f"The routes are {', '.join(by_path)}"
+        yield f"The routes are {', '.join(route.path for route in table.routes)}"
+
+
+def _filled(template: str, path: str) -> str:
+    """Put what was asked for where the variables of a route stand, since they would take it."""
+    pairs = zip_longest(template.split("/"), path.split("/"))
+    return "/".join(asked or part if part.startswith("{") else part for part, asked in pairs if part is not None)
 
 
 def _parse_headers(lines: list[str]) -> dict[str, str]:

@@ -40,13 +40,21 @@ _PHRASES: Final = MappingProxyType(
 
 def complaints(error: ValidationError, root: type[BaseModel]) -> list[str]:
     """Render each error as one line; what was written is told only where a setting's own check tells it."""
-    return [_line(details, root) for details in error.errors(include_url=False, include_input=False)]
+    errors = error.errors(include_url=False, include_input=False)
+    return [_line(details, root) for details in errors if not _follows(details, errors)]
 
 
 def dotted(location: Sequence[str | int]) -> str:
     """Render a location as people write it: ``routes[0].services[1].url``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return text.removeprefix(".")
+
+
+def _follows(details: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Tell whether a list only counts as too short because pydantic left its wrong entries out."""
+    place = details["loc"]
+    inside = (other["loc"] for other in errors if len(other["loc"]) > len(place))
+    return details["type"] == "too_short" and any(location[: len(place)] == place for location in inside)
 
 
 def _line(details: ErrorDetails, root: type[BaseModel]) -> str:
@@ -70,12 +78,12 @@ def _how_to_set(location: Sequence[str | int]) -> str:
 
 
 def _suggestion(key: str, siblings: Sequence[str], root: type[BaseModel]) -> str:
-    near = difflib.get_close_matches(key.lower(), siblings, n=1)
-    if near:
-        return f"did you mean {near[0]}?"
+    very_near = difflib.get_close_matches(key.lower(), siblings, n=1, cutoff=0.8)
     elsewhere = [path for path in _all_paths(root) if path.rpartition(".")[2] == key]
-    if elsewhere:
-        return f"did you mean {elsewhere[0]}?"
+    near = difflib.get_close_matches(key.lower(), siblings, n=1)
+    for candidates in (very_near, elsewhere, near):
+        if candidates:
+            return f"did you mean {candidates[0]}?"
     return f"the settings here are {', '.join(siblings)}"
 
 

@@ -40,7 +40,7 @@ class CompiledRoute:
     template: PathTemplate
     live: tuple[Destination, ...]
     sandbox: tuple[Destination, ...] | None
-    live_calls: tuple[ServiceCall, ...] | None  # ready calls, where the path has no variables
+    live_calls: tuple[ServiceCall, ...] | None  # ready calls, where no URL has variables
     sandbox_calls: tuple[ServiceCall, ...] | None
 
     def calls(self, values: dict[str, str], query: str, *, sandbox: bool) -> tuple[ServiceCall, ...] | None:
@@ -74,13 +74,13 @@ def compile_route(settings: RouteSettings) -> CompiledRoute:
         template=template,
         live=live,
         sandbox=sandbox,
-        live_calls=_ready(template, live),
-        sandbox_calls=_ready(template, sandbox),
+        live_calls=_ready(live),
+        sandbox_calls=_ready(sandbox),
     )
 
 
-def _ready(template: PathTemplate, destinations: tuple[Destination, ...] | None) -> tuple[ServiceCall, ...] | None:
-    if destinations is None or template.variables:
+def _ready(destinations: tuple[Destination, ...] | None) -> tuple[ServiceCall, ...] | None:
+    if destinations is None or any(destination.template.slots for destination in destinations):
         return None
     return tuple(destination.render({}, "") for destination in destinations)
 

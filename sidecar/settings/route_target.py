@@ -56,12 +56,13 @@ def canonical_segment(segment: str) -> str:
 def segment_fault(segment: str) -> str | None:
     """Tell what makes an encoded segment dangerous for those who decode it, or ``None``.
 
-    ``..;x`` counts as ``..``, since some servers drop what follows the semicolon before they resolve dots.
+    ``..;x`` counts as ``..`` and ``;x`` as empty, since some servers drop what follows the semicolon first.
     """
     decoded = unquote_to_bytes(segment)
-    if not decoded:
+    name = decoded.partition(b";")[0]
+    if not name:
         return "an empty segment"
-    if decoded.partition(b";")[0] in {b".", b".."}:
+    if name in {b".", b".."}:
         return "a dot segment"
     if not _FORBIDDEN_BYTES.isdisjoint(decoded):
         return "an encoded slash, backslash or control character"
