@@ -1,0 +1,91 @@
+"""What this version reads and does not serve."""
+
+from typing import Any
+
+import pytest
+
+from sidecar.model.errors import ConfigError
+from sidecar.settings.unserved import refuse_unserved, unserved
+from tests.unit.settings.builders import make_route, make_service, make_settings
+
+SIGNING = {"secrets_file": "/secrets/signing"}
+ENDPOINT = {"name": "partner", "match": "https://hooks.partner.example/"}
+
+
+def names(*, fatal: bool, **over: Any) -> list[str]:
+    return [item.name for item in unserved(make_settings(**over)) if item.fatal is fatal]
+
+
+def test_the_smallest_settings_are_told_only_that_egress_is_not_guarded() -> None:
+    assert [item.name for item in refuse_unserved(make_settings())] == ["webhook.require_https"]
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [{"type": "none"}, {"type": "shared_secret", "secret_file": "/s"}],
+)
+def test_these_identities_are_served(identity: dict[str, str]) -> None:
+    assert names(fatal=True, gateway__identity=identity) == []
+
+
+@pytest.mark.parametrize(
+    ("over", "name"),
+    [
+        ({"gateway__identity": {"type": "mtls", "ca_file": "/c"}}, "gateway.identity"),
+        ({"gateway__identity": {"type": "wso2_jwt", "jwks_url": "https://k/", "issuer": "i"}}, "gateway.identity"),
+        (
+            {
+                "webhook__service_users": [
+                    {"match": "*", "type": "none"},
+                    {"match": "https://gw/a/", "type": "mtls", "cert_file": "/c", "key_file": "/k"},
+                ]
+            },
+            "webhook.service_users[1]",
+        ),
+        ({"webhook__signing": SIGNING}, "webhook.signing"),
+        ({"webhook__endpoints": [{**ENDPOINT, "signing": SIGNING}]}, "webhook.endpoints[0].signing"),
+        ({"webhook__proxy": "http://proxy:3128"}, "webhook.proxy"),
+        ({"services__proxy": "http://proxy:3128"}, "services.proxy"),
+        ({"offload__sse": {"type": "kms"}}, "offload.sse"),
+    ],
+)
+def test_what_would_protect_less_than_it_says_keeps_the_sidecar_from_starting(over: dict[str, Any], name: str) -> None:
+    assert names(fatal=True, **over) == [name]
+    with pytest.raises(ConfigError) as caught:
+        refuse_unserved(make_settings(**over))
+    assert str(caught.value).startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("over", "name"),
+    [
+        ({"offload__bucket": "results"}, "offload"),
+        ({"offload__threshold": "1MiB"}, "offload"),
+        ({"retry__cap": "30m"}, "retry"),
+        ({"gateway__per_application__running_jobs": 5}, "gateway.per_application"),
+        ({"retention__objects": "8d"}, "retention.objects"),
+        ({"retention__audit": "8d"}, "retention.audit"),
+        ({"telemetry__otlp_endpoint": "http://otel:4318"}, "telemetry.otlp_endpoint"),
+        ({"admin__tokens": [{"name": "a", "role": "viewer", "token_file": "/t"}]}, "admin.tokens"),
+        ({"webhook__endpoints": [{**ENDPOINT, "threshold": "1KiB"}]}, "webhook.endpoints[0]"),
+        ({"webhook__endpoints": [{**ENDPOINT, "style": "file"}]}, "webhook.endpoints[0]"),
+        ({"routes": [make_route(offload={"bucket": "eu-results"})]}, "routes[0].offload"),
+        (
+            {"routes": [make_route(services=[make_service(offer_upload=True)])]},
+            "routes[0].services[0].offer_upload",
+        ),
+    ],
+)
+def test_what_merely_does_less_is_a_warning(over: dict[str, Any], name: str) -> None:
+    assert names(fatal=True, **over) == []
+    assert name in names(fatal=False, **over)
+
+
+def test_the_egress_settings_that_were_written_are_named() -> None:
+    over = {"webhook__allow_hosts": ["a.example"], "webhook__ports": [443]}
+    assert names(fatal=False, **over) == ["webhook.allow_hosts, webhook.ports"]
+
+
+def test_defaults_that_are_written_out_are_no_warning() -> None:
+    over = {"retry__cap": "1h", "gateway__per_application__running_jobs": 1000, "offload__prefix": "sidecar/"}
+    assert names(fatal=False, **over) == ["webhook.require_https"]
