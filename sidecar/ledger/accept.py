@@ -40,7 +40,7 @@ class AcceptKind:
 
     async def flush(self, link: Link, jobs: Sequence[NewJob], /) -> Sequence[Stored | KeyTaken | Again | LedgerError]:
         """Store the jobs and hand their owned calls over."""
-        worker = self._ownership.worker
+        worker = self._ownership.living()
         rows = await link.fetch(self._queries.accept, worker, *job_columns(jobs), *call_columns(jobs))
         results: list[Stored | KeyTaken | Again | LedgerError] = [AGAIN] * len(jobs)
         owned: list[Invocation] = []

@@ -25,7 +25,7 @@ from sidecar.ledger.stats import LedgerStats
 from sidecar.ledger.sweeps import Held, OpenInvocation, Sweeps
 from sidecar.ledger.workers import BEAT, WorkerLife
 from sidecar.model.delivery import Delivery, DeliveryEnd, Part
-from sidecar.model.errors import LedgerUnavailable
+from sidecar.model.errors import LedgerError, LedgerUnavailable
 from sidecar.model.invocation import Invocation, Release
 from sidecar.model.job import JobView, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded
@@ -163,31 +163,48 @@ class Ledger:
 
     async def release(self, release: Release) -> bool:
         """Give an invocation back without an outcome; False when it was no longer ours."""
-        return await self._release.submit(release)
+        try:
+            return await self._release.submit(release)
+        except LedgerError:  # not stored: no longer held, so that reconciling finds the row
+            self._ownership.registry.drop("invocation", release.job_id, release.service, release.claim)
+            raise
 
     async def record(self, outcome: Outcome) -> Recorded:
         """Record an outcome; a message that this makes is handed over when that is committed.
 
-        A fenced outcome whose answer is lost stays held: repeat it, or drop it from the registry so that reconciling
-        finds the row.
+        A fenced outcome that is not stored is no longer held: reconciling gives the row back, unless the outcome is
+        offered again before.
 
         Raises:
             LedgerUnavailable: Not stored, or nobody knows.
             LedgerRejected: The outcome holds data that Postgres cannot store.
         """
         queue = self._record_large if len(outcome.body) > LARGE else self._record
-        return await queue.submit(outcome)
+        try:
+            return await queue.submit(outcome)
+        except LedgerError:
+            if outcome.fence is not None:
+                self._ownership.registry.drop("invocation", outcome.job_id, outcome.service, outcome.fence.claim)
+            raise
 
     async def refuse_all(self, job_id: UUID, *, services: int) -> bool:
         """End a job whose every service refused, silently; False when any of them is not that plain."""
-        rows = await self._pool.fetch(self._queries.refuse_all, job_id, self._ownership.worker, services)
+        try:
+            rows = await self._pool.fetch(self._queries.refuse_all, job_id, self._ownership.worker, services)
+        except LedgerError:
+            self._ownership.registry.drop_job(job_id)
+            raise
         for row in rows:
             self._ownership.registry.drop("invocation", job_id, row["service"], row["claim"])
         return bool(rows)
 
     async def finish(self, end: DeliveryEnd) -> bool:
         """End a delivery or give it back; False when it was no longer ours."""
-        return await self._finish.submit(end)
+        try:
+            return await self._finish.submit(end)
+        except LedgerError:
+            self._ownership.registry.drop("delivery", end.job_id, end.service, end.claim)
+            raise
 
     async def parts(self, job_id: UUID) -> list[Part]:
         """Read the parts of an aggregate."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from sidecar.ledger.config import LedgerConfig
 from sidecar.ledger.faults import Fault, classify
@@ -17,6 +18,8 @@ CONNECT_TIMEOUT = 5.0
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 2.0
 GRACE = 1.0  # how much longer than the server's own time-out the client waits
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 Rows = Sequence[Any]  # records of the driver: by name or by place
 
@@ -52,19 +55,24 @@ class Link:
         await self._up.wait()
 
     async def open(self) -> None:
-        """Connect now.
+        """Connect now, unless there is a connection.
 
         Raises:
             LedgerUnavailable: The database cannot be reached.
         """
+        if self._connection is not None:
+            return
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 connection = await self._connect()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except DRIVER_ERRORS as error:
             raise LedgerUnavailable(f"cannot connect: {type(error).__name__}") from error
-        if self._closed:
+        if self._closed or self._connection is not None:  # closed meanwhile, or another was quicker
             connection.terminate()
+        if self._closed:
             raise LedgerUnavailable("the ledger was closed")
+        if self._connection is not None:
+            return
         self._connection = connection
         self._opened = True
         self._stats.connects += 1
@@ -83,7 +91,7 @@ class Link:
         if connection is not None:
             try:
                 await connection.close(timeout=1.0)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            except DRIVER_ERRORS:
                 connection.terminate()
 
     async def fetch(self, query: str, *args: object) -> Rows:
@@ -103,7 +111,7 @@ class Link:
         except asyncio.CancelledError:
             self._drop(connection)  # what the statement did is unknown, and the next caller must not wait for it
             raise
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        except DRIVER_ERRORS as error:
             raise self._translate(connection, error) from error
 
     async def _first(self) -> "asyncpg.Connection[asyncpg.Record]":
@@ -157,6 +165,7 @@ class Link:
             statement_cache_size=0 if pooled else 200,
             max_cached_statement_lifetime=0,
             server_settings=None if pooled else server_settings(config, self.name),
+            target_session_attrs=SessionAttribute.read_write,  # of several hosts, the one that is not a standby
             password=config.password or password_reader(config.password_file),
         )
         return connection

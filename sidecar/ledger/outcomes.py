@@ -39,7 +39,7 @@ class RecordKind:
 
     async def flush(self, link: Link, items: Sequence[Outcome], /) -> Sequence[Recorded | Again | LedgerError]:
         """Record the outcomes and hand their messages over."""
-        worker = self._ownership.worker
+        worker = self._ownership.living()
         lo, hi = items[0].job_id, items[-1].job_id
         digests = [item.digest() for item in items]
         columns = zip(*map(outcome_row, items), strict=True)

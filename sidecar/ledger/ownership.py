@@ -7,6 +7,7 @@ from sidecar.ledger.config import Handover
 from sidecar.ledger.registry import Registry
 from sidecar.ledger.stats import LedgerStats
 from sidecar.model.delivery import Delivery
+from sidecar.model.errors import LedgerUnavailable
 from sidecar.model.invocation import Invocation
 
 
@@ -24,6 +25,16 @@ class Ownership:
         self.registry = Registry()
         self._handover = handover
         self._stats = stats
+
+    def living(self) -> int:
+        """Tell the worker id that new rows may be owned under.
+
+        Raises:
+            LedgerUnavailable: This worker was buried and has no new id yet.
+        """
+        if not self.worker:
+            raise LedgerUnavailable("this worker has no id")
+        return self.worker
 
     def full_endpoints(self) -> Sequence[str]:
         """Name the endpoints whose new deliveries shall wait in the ledger."""

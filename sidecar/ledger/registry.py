@@ -32,6 +32,11 @@ class Registry:
         if self._held.get(key) == claim:
             del self._held[key]
 
+    def drop_job(self, job_id: UUID) -> None:
+        """Forget all rows of a job."""
+        for key in [key for key in self._held if key[1] == job_id]:
+            del self._held[key]
+
     def holds(self, table: Table, job_id: UUID, service: str, claim: int) -> bool:
         """Tell whether this very claim is held."""
         return self._held.get((table, job_id, service)) == claim

@@ -27,9 +27,12 @@ class Taker:
         self.calls: list[Invocation] = []
         self.messages: list[Delivery] = []
         self.full: list[str] = []
+        self.broken = False
         self.came = asyncio.Event()
 
     def invocations(self, work: Sequence[Invocation], /) -> None:
+        if self.broken:
+            raise RuntimeError("no place for this work")
         self.calls += work
         self.came.set()
 

@@ -1,5 +1,9 @@
 """A job's way through the ledger."""
 
+from sidecar.model.delivery import DeliveryState
+from sidecar.model.job import Stored
+from sidecar.model.outcome import MessageKind, OutcomeKind, ResultStatus, Verdict
+from sidecar.model.route import Gather
 from tests.integration.ledger.kit import (
     ENDPOINT,
     SERVICE_KEY,
@@ -11,11 +15,6 @@ from tests.integration.ledger.kit import (
     replica,
     stored,
 )
-
-from sidecar.model.delivery import DeliveryState
-from sidecar.model.job import Stored
-from sidecar.model.outcome import MessageKind, OutcomeKind, ResultStatus, Verdict
-from sidecar.model.route import Gather
 
 
 async def test_an_accepted_job_is_handed_over_and_goes_its_way_to_the_webhook(database: str) -> None:
