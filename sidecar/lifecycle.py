@@ -24,6 +24,10 @@ class Supervisor:
         self._tasks.append(task)
         task.add_done_callback(self._ended)
 
+    def watch(self, task: "asyncio.Task[Any]") -> None:
+        """Learn of the end of a task that somebody else holds, and will stop."""
+        task.add_done_callback(self._ended)
+
     def request_stop(self) -> None:
         """Ask for an orderly end; asking twice changes nothing."""
         if not self._over.done():

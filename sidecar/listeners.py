@@ -34,7 +34,6 @@ class Listeners:
         self._log = log
         self._metrics = metrics
         self._reuse_port = reuse_port
-        self._draining = False
         self._open: dict[str, Listener] = {}
 
     @property
@@ -54,7 +53,6 @@ class Listeners:
             gather=gather,
             max_body=self._settings.max_callback_body,
             body_idle=self._settings.gateway.timeouts.body_idle,
-            draining=lambda: self._draining,
         )
         await self._serve("callbacks", self._settings.callbacks.listen, handler)
 
@@ -69,7 +67,6 @@ class Listeners:
             max_pending=gateway.max_pending,
             max_body=self._settings.max_request_body,
             body_idle=gateway.timeouts.body_idle,
-            draining=lambda: self._draining,
             metrics=self._metrics,
         )
         await self._serve("gateway", gateway.listen, handler)

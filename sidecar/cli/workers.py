@@ -58,7 +58,7 @@ class Workers:
         return code
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command)
+        return subprocess.Popen(self._command)  # noqa: S603 - this very program, with the arguments it was given
 
     def _may_restart(self) -> bool:
         now = time.monotonic()

@@ -51,7 +51,6 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "callback_too_late": "The deadline of the job has passed",
         # us
         "overloaded": "The sidecar is overloaded",
-        "draining": "The sidecar is shutting down",
         "database_unavailable": "The request was not stored",
         "not_found": "There is nothing at this address",
         "internal_error": "The sidecar failed",

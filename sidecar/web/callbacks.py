@@ -1,7 +1,5 @@
 """The callbacks listener: what services send us."""
 
-from collections.abc import Callable
-
 from aiohttp import web
 
 from sidecar.gather.stage import Gather
@@ -16,17 +14,15 @@ _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 UNAVAILABLE = Problem(
     503, "database_unavailable", "The callback was not stored; repeat the same bytes.", {"retry-after": "2"}
 )
-DRAINING = Problem(503, "draining", "This replica is shutting down; repeat the same bytes.", {"retry-after": "1"})
 
 
 class CallbacksHandler:
     """Parse, call the stage, render. 202 means durable: the service may forget its result."""
 
-    def __init__(self, *, gather: Gather, max_body: int, body_idle: float, draining: Callable[[], bool]) -> None:
+    def __init__(self, *, gather: Gather, max_body: int, body_idle: float) -> None:
         self._gather = gather
         self._max_body = max_body
         self._body_idle = body_idle
-        self._draining = draining
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer ``POST /callbacks/{job}/{service}/{token}``."""
@@ -47,8 +43,6 @@ class CallbacksHandler:
             raise ProblemError(Problem(404, "not_found", "Callbacks are taken at the callback-url that was sent."))
         if request.method != "POST":
             raise ProblemError(Problem(405, "method_not_allowed", "Use POST.", {"allow": "POST"}))
-        if self._draining():
-            raise ProblemError(DRAINING)
         job, service, token = segments
         job_id, kind = self._gather.authenticate(job, service, token)
         body = await read_body(request, limit=self._max_body, idle_timeout=self._body_idle)

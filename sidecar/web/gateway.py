@@ -1,7 +1,6 @@
 """The gateway listener: what WSO2 sends us, and what a caller may ask about a job."""
 
 import time
-from collections.abc import Callable
 from uuid import UUID
 
 from aiohttp import web
@@ -9,7 +8,7 @@ from aiohttp import web
 from sidecar.accept.answer import Answer
 from sidecar.accept.identity import Caller, caller_of
 from sidecar.accept.request import AcceptRules, correlation_of, index_headers, read_request
-from sidecar.accept.stage import Acceptor
+from sidecar.accept.stage import Accepted, Acceptor
 from sidecar.accept.view import Jobs, render_job, render_result
 from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
@@ -19,10 +18,8 @@ from sidecar.telemetry.metrics import Metrics
 from sidecar.web.body import read_body
 from sidecar.web.problem import problem_response
 
-RESERVED = "/_"
 _JOBS = "/_jobs/"
 OVERLOADED = Problem(503, "overloaded", "Too many requests are under way; repeat in a second.", {"retry-after": "1"})
-DRAINING = Problem(503, "draining", "This replica is shutting down; repeat at once.", {"retry-after": "1"})
 UNAVAILABLE = Problem(
     503, "database_unavailable", "The request was not stored; repeat it in a few seconds.", {"retry-after": "2"}
 )
@@ -41,7 +38,6 @@ class GatewayHandler:
         max_pending: int,
         max_body: int,
         body_idle: float,
-        draining: Callable[[], bool],
         metrics: Metrics,
     ) -> None:
         self._rules = rules
@@ -51,7 +47,6 @@ class GatewayHandler:
         self._max_pending = max_pending
         self._max_body = max_body
         self._body_idle = body_idle
-        self._draining = draining
         self._metrics = metrics
         self._pending = 0
 
@@ -63,9 +58,11 @@ class GatewayHandler:
         try:
             headers = index_headers(request.raw_headers)
             correlation_id = correlation_of(headers, self._rules.correlation)
-            if request.path.startswith(RESERVED):
+            # The gateway may put the base path of an API in front of /_jobs.
+            _, about_jobs, asked = request.path.rpartition(_JOBS)
+            if about_jobs:
                 caller = caller_of(self._rules.identity, headers)
-                return await self._about_jobs(request, caller, correlation_id)
+                return await self._about_job(request, asked, caller, correlation_id)
             return await self._accept(request, headers, correlation_id, began=began)
         except ProblemError as error:
             self._metrics.job_answered(error.problem.status)
@@ -79,8 +76,6 @@ class GatewayHandler:
     async def _accept(
         self, request: web.BaseRequest, headers: dict[str, list[bytes]], correlation_id: str, *, began: float
     ) -> web.StreamResponse:
-        if self._draining():
-            raise ProblemError(DRAINING)
         if self._pending > self._max_pending:
             raise ProblemError(OVERLOADED)
         read = read_request(request.raw_headers, headers, correlation_id, rules=self._rules)
@@ -92,23 +87,28 @@ class GatewayHandler:
         body = await read_body(request, limit=limit, idle_timeout=self._body_idle)
         accepted = await self._acceptor.accept(read, match, method=request.method, target=request.raw_path, body=body)
         self._metrics.job_answered(accepted.answer.status, time.monotonic() - began)
+        return await self._write(request, accepted)
+
+    async def _write(self, request: web.BaseRequest, accepted: Accepted) -> web.StreamResponse:
+        """Write the answer here rather than after the handler: what follows depends on whether it was written."""
+        response = _response(accepted.answer)
         written = False
         try:
-            response = _response(accepted.answer)
             await response.prepare(request)
             await response.write_eof()
             written = True
+        except ConnectionError:
+            pass  # the caller is gone; its job goes on, and its webhook hears of it
         finally:
             self._acceptor.settle(accepted, written=written)
         return response
 
-    async def _about_jobs(self, request: web.BaseRequest, caller: Caller, correlation_id: str) -> web.StreamResponse:
-        path = request.path
-        if not path.startswith(_JOBS):
-            raise ProblemError(Problem(404, "not_found", "The sidecar answers at /_jobs/{id} under this prefix."))
+    async def _about_job(
+        self, request: web.BaseRequest, asked: str, caller: Caller, correlation_id: str
+    ) -> web.StreamResponse:
         if request.method not in {"GET", "HEAD"}:
             raise ProblemError(Problem(405, "method_not_allowed", "Use GET.", {"allow": "GET, HEAD"}))
-        job, _, rest = path[len(_JOBS) :].partition("/")
+        job, _, rest = asked.partition("/")
         try:
             job_id = UUID(job)
         except ValueError:

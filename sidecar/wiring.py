@@ -1,0 +1,164 @@
+"""Which stage is made of what: the settings' way into the flow."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import aiohttp
+
+from sidecar.accept.request import AcceptRules
+from sidecar.accept.stage import AcceptLimits, Acceptor
+from sidecar.accept.waiting import WaitingCallers
+from sidecar.deliver.stage import Deliver, DeliverLimits
+from sidecar.duties import Duties
+from sidecar.fanout.stage import Fanout, FanoutLimits
+from sidecar.gather.stage import Gather
+from sidecar.kit.background import Background
+from sidecar.ledger import Ledger
+from sidecar.model.callback_token import CallbackTokens
+from sidecar.model.delivery import Delivery
+from sidecar.model.endpoint import EndpointRule, NamedEndpoint
+from sidecar.model.invocation import Invocation
+from sidecar.outbound.requests import send
+from sidecar.settings.root import Settings
+from sidecar.settings.secrets import read_secrets
+from sidecar.telemetry.log import EventLog
+from sidecar.telemetry.metrics import Metrics
+
+COMMIT_TIMEOUT = 5.0
+"""Seconds that an answer waits for its commit; with the wait for services it stays under the gateway's time-out."""
+
+MAX_WEBHOOK_RESPONSE = 4096
+"""Bytes of a webhook's answer that are read: enough to see a gateway's fault code."""
+
+QUEUE_PER_LANE = 256
+"""Work that is owned and waits in memory for one service or endpoint; more than that waits in the ledger."""
+
+
+class Handover:
+    """Passes committed work from the ledger to the stages, which are made after it."""
+
+    stages: "Stages"
+
+    def invocations(self, work: Sequence[Invocation], /) -> None:
+        """Start these calls."""
+        self.stages.fanout.start(work)
+
+    def deliveries(self, work: Sequence[Delivery], /) -> None:
+        """Send these messages."""
+        self.stages.deliver.start(work)
+
+    def full_endpoints(self) -> Sequence[str]:
+        """Name the endpoints whose new deliveries shall wait in the ledger."""
+        return self.stages.deliver.lanes.full_keys()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all stages are made of."""
+
+    settings: Settings
+    rules: AcceptRules
+    ledger: Ledger
+    services: aiohttp.ClientSession
+    webhooks: aiohttp.ClientSession
+    background: Background
+    log: EventLog
+    metrics: Metrics
+
+
+class Stages:
+    """The flow, made and connected: accept, fan out, gather, deliver, and the duties that drive them.
+
+    Args:
+        parts: What they are made of.
+        on_duty_error: Told what a duty raised.
+    """
+
+    def __init__(self, parts: Parts, *, on_duty_error: Callable[[str, Exception], None]) -> None:
+        settings = parts.settings
+        callbacks = settings.callbacks
+        secrets = read_secrets(callbacks.token_secrets, callbacks.token_secrets_file)
+        tokens = CallbackTokens([secret.get_secret_value().encode() for secret in secrets])
+        endpoints = EndpointRule(
+            [NamedEndpoint(rule.name, rule.match) for rule in settings.webhook.endpoints],
+            segments=settings.webhook.endpoint_path_segments,
+        )
+        callers = WaitingCallers()
+        self.fanout = self._make_fanout(parts, tokens, callers)
+        self.deliver = self._make_deliver(parts, endpoints)
+        self.gather = Gather(ledger=parts.ledger, tokens=tokens, log=parts.log, metrics=parts.metrics)
+        self.acceptor = self._make_acceptor(parts, endpoints, callers)
+        self.duties = Duties(
+            settings,
+            ledger=parts.ledger,
+            fanout=self.fanout,
+            deliver=self.deliver,
+            log=parts.log,
+            on_error=on_duty_error,
+        )
+        for name, lanes in (("invocations", self.fanout.lanes), ("deliveries", self.deliver.lanes)):
+            gauge, title = parts.metrics.gauge, name.capitalize()
+            gauge(f"{name}_running", f"{title} under way.", partial(getattr, lanes, "running"))
+            gauge(f"{name}_queued", f"{title} that are owned and wait.", partial(getattr, lanes, "queued"))
+
+    def forget_queued(self) -> None:
+        """Drop work that was not begun: it belongs to others now."""
+        self.fanout.forget_queued()
+        self.deliver.forget_queued()
+
+    def _make_fanout(self, parts: Parts, tokens: CallbackTokens, callers: WaitingCallers) -> Fanout:
+        settings = parts.settings
+        return Fanout(
+            ledger=parts.ledger,
+            send=partial(send, parts.services),
+            acknowledgements=callers,
+            tokens=tokens,
+            callbacks_url=parts.rules.callbacks_url,
+            marker=parts.rules.marker,
+            limits=FanoutLimits(
+                per_service=settings.services.concurrency,
+                total=settings.gateway.max_pending,
+                queue=QUEUE_PER_LANE,
+                in_flight_bytes=settings.gateway.max_in_flight_bytes,
+            ),
+            max_response=settings.max_callback_body,
+            log=parts.log,
+            metrics=parts.metrics,
+            on_room=lambda: self.duties.reinvoke.wake(),  # noqa: PLW0108 - the duties are made last
+        )
+
+    def _make_deliver(self, parts: Parts, endpoints: EndpointRule) -> Deliver:
+        webhook = parts.settings.webhook
+        return Deliver(
+            ledger=parts.ledger,
+            send=partial(send, parts.webhooks, method="POST", max_response=MAX_WEBHOOK_RESPONSE),
+            limits=DeliverLimits(
+                per_endpoint=webhook.concurrency.per_endpoint,
+                total=webhook.concurrency.total,
+                queue=QUEUE_PER_LANE,
+                timeout=webhook.timeouts.total,
+            ),
+            label_of=endpoints.label_of,
+            log=parts.log,
+            metrics=parts.metrics,
+            on_room=lambda: self.duties.redeliver.wake(),  # noqa: PLW0108 - the duties are made last
+        )
+
+    def _make_acceptor(self, parts: Parts, endpoints: EndpointRule, callers: WaitingCallers) -> Acceptor:
+        gateway = parts.settings.gateway
+        return Acceptor(
+            ledger=parts.ledger,
+            room=self.fanout,
+            holds=self.deliver.holds,
+            callers=callers,
+            endpoints=endpoints,
+            limits=AcceptLimits(
+                commit_timeout=COMMIT_TIMEOUT,
+                idempotency_ttl=gateway.idempotency_ttl,
+                public_url=(gateway.public_url or "").rstrip("/"),
+            ),
+            background=parts.background,
+            log=parts.log,
+            metrics=parts.metrics,
+        )
