@@ -83,10 +83,10 @@ def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _egress(webhook: WebhookSettings) -> Iterator[tuple[str, str]]:
-    guard = ("require_https", "allow_hosts", "allow_networks", "ports")
+    guard = ("allow_hosts", "allow_networks", "ports")
     given = [f"webhook.{name}" for name in guard if name in webhook.model_fields_set]
-    why = "this version calls every callback-url; restrict what the sidecar may reach by a network policy"
-    yield ", ".join(given) or "webhook.require_https", why
+    why = "this version calls every host that a callback-url names; restrict by a network policy what it may reach"
+    yield ", ".join(given) or "webhook.allow_hosts", why
 
 
 def _offload(settings: Settings) -> Iterator[tuple[str, str]]:

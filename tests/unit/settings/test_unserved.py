@@ -17,7 +17,7 @@ def names(*, fatal: bool, **over: Any) -> list[str]:
 
 
 def test_the_smallest_settings_are_told_only_that_egress_is_not_guarded() -> None:
-    assert [item.name for item in refuse_unserved(make_settings())] == ["webhook.require_https"]
+    assert [item.name for item in refuse_unserved(make_settings())] == ["webhook.allow_hosts"]
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_the_egress_settings_that_were_written_are_named() -> None:
 
 def test_defaults_that_are_written_out_are_no_warning() -> None:
     over = {"retry__cap": "1h", "gateway__per_application__running_jobs": 1000, "offload__prefix": "sidecar/"}
-    assert names(fatal=False, **over) == ["webhook.require_https"]
+    assert names(fatal=False, **over) == ["webhook.allow_hosts"]
