@@ -7,6 +7,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from sidecar.kit.die_with_parent import dying_with_parent
 from sidecar.lifecycle import EXIT_CONFIG, EXIT_FAULT, EXIT_OK
 
 MAX_STARTS = 5
@@ -19,9 +20,10 @@ class Workers:
     """Start workers, pass signals on, replace the ones that die."""
 
     def __init__(self, config: Path | None, count: int) -> None:
-        self._command = [sys.executable, "-m", "sidecar", "serve", "--worker-of-many"]
+        command = [sys.executable, "-m", "sidecar", "serve", "--worker-of-many"]
         if config is not None:
-            self._command += ["--config", str(config)]
+            command += ["--config", str(config)]
+        self._command = dying_with_parent(command, send=signal.SIGTERM)
         self._count = count
         self._children: list[subprocess.Popen[bytes]] = []
         self._restarts: deque[float] = deque(maxlen=MAX_STARTS)

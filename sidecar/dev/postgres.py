@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sidecar.dev.die_with_parent import dying_with_parent
+from sidecar.kit.die_with_parent import dying_with_parent
 from sidecar.dev.ports import free_port
 from sidecar.dev.postgres_home import PostgresHome, settle
 

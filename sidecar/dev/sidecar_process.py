@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from sidecar.dev.die_with_parent import dying_with_parent
+from sidecar.kit.die_with_parent import dying_with_parent
 from sidecar.dev.first import first_of
 from sidecar.model.errors import SidecarError
 

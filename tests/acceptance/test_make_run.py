@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from aiohttp import ClientSession
 
-from sidecar.dev.die_with_parent import dying_with_parent
+from sidecar.kit.die_with_parent import dying_with_parent
 
 PATIENCE = 90.0  # seconds; a bound for a hung process, not a claim
 TOUR_ENDED = "tour: 5 of 5 messages received"
