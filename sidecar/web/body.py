@@ -25,6 +25,8 @@ async def read_body(request: web.BaseRequest, *, limit: int, idle_timeout: float
     content = request.content
     if not content.is_eof():
         return await _read_slowly(request, limit=limit, idle_timeout=idle_timeout)
+    if content.exception() is not None:
+        raise ProblemError(_UNREADABLE)
     # A small body arrived together with its head: no waiting, no timer.
     body = content.read_nowait()
     if len(body) > limit:

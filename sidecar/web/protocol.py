@@ -1,7 +1,7 @@
 """One connection to a listener: aiohttp's, with limits on heads and problem documents instead of plain text.
 
 aiohttp answers what its parser rejects in HTTP/1.0 plain text that echoes header values, has no time-out for
-a head, no limit on all headers together, and drops the connection of a client that half-closes it.
+a head and no limit on all headers together, and does not answer when a body ends early.
 """
 
 import asyncio
@@ -143,14 +143,15 @@ class ProblemProtocol(RequestHandler):
             self._fail_bodies("The body is not framed as HTTP")
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio: True keeps the write side open
-        """Go on answering a client that closed its write side; close an idle connection."""
+        """Stay open to refuse a body that ended early; else the client left, and writing to it must fail.
+
+        A client that only closes its write side gets no answer, but one that gave up is never taken for answered.
+        """
         self._end_lingering()
-        waiter = self._waiter
-        if (waiter is not None and not waiter.done()) or (not self._request_count and not self._messages):
-            return False
-        self._fail_bodies("The body ended early")
-        self._close = True
-        return True
+        incomplete = self._fail_bodies("The body ended early")
+        if incomplete:
+            self._close = True
+        return incomplete
 
     def retire(self) -> None:
         """Close now if idle, else after the answer under way."""
@@ -167,7 +168,13 @@ class ProblemProtocol(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - the parser's words hold what the client sent
     ) -> web.StreamResponse:
-        """Answer what the parser refused (status 400) with a problem document."""
+        """Answer what the parser refused (status 400) with a problem document.
+
+        Raises:
+            ConnectionError: nobody is there to be answered.
+        """
+        if isinstance(exc, ConnectionError):
+            raise exc
         if status != HTTPStatus.BAD_REQUEST:
             return self._home.refuse(request, faults.INTERNAL)
         return self._home.refuse(request, faults.parse_problem(exc, line_limit=self.limits.line))
@@ -218,11 +225,12 @@ class ProblemProtocol(RequestHandler):
         self._next_keepalive_close_time = self._loop.time() + seconds
         self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
-    def _fail_bodies(self, why: str) -> None:
-        """Wake handlers that wait for bytes which will never come."""
-        for payload in (self.body, *(payload for _, payload in self._messages)):
-            if not payload.is_eof():
-                payload.set_exception(RequestPayloadError(why))
+    def _fail_bodies(self, why: str) -> bool:
+        """Wake handlers that wait for bytes which will never come; tells whether there are such bodies."""
+        unfinished = [body for body in (self.body, *(body for _, body in self._messages)) if not body.is_eof()]
+        for body in unfinished:
+            body.set_exception(RequestPayloadError(why))
+        return bool(unfinished)
 
 
 def make_request(

@@ -62,7 +62,8 @@ class ProblemServer(web.Server):
         except LedgerUnavailable:
             return self._problem(request, faults.NOT_STORED)
         except Exception as error:  # noqa: BLE001 - whatever a handler failed on, the client gets a problem document
-            self.fault(error)
+            if not (isinstance(error, ConnectionError) and _has_left(request)):
+                self.fault(error)
             return self._problem(request, faults.INTERNAL)
 
     def _problem(self, request: web.BaseRequest, problem: Problem, *, close: bool = False) -> web.Response:
@@ -120,6 +121,11 @@ async def serve(
         server, host, port, reuse_port=reuse_port or None, backlog=backlog
     )
     return Listener(server, sockets)
+
+
+def _has_left(request: web.BaseRequest) -> bool:
+    transport = request.transport
+    return transport is None or transport.is_closing()
 
 
 def correlation_id(request: web.BaseRequest) -> str | None:

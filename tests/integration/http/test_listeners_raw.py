@@ -386,12 +386,34 @@ async def test_a_body_that_ends_early_is_refused(
     assert await wire.closed()
 
 
-async def test_a_client_that_closes_its_write_side_still_gets_its_answer(start: Start, connect: Connect) -> None:
-    wire = await connect(await start())
-    wire.writer.write(head("Content-Length: 2") + b"ok")
+async def test_an_answer_to_a_client_that_left_counts_as_failed(start: Start, connect: Connect) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+    failed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        entered.set()
+        await leave.wait()
+        response = web.Response(text="too late")
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:
+            failed.set_result(True)
+            raise
+        failed.set_result(False)
+        return response
+
+    stream = Lines()
+    listener = await start(answer, stream=stream)
+    wire = await connect(listener)
+    await wire.send(head("Content-Length: 0"))
+    await entered.wait()
     wire.writer.write_eof()
-    assert (await wire.answer()).body == b"ok"
     assert await wire.closed()
+    leave.set()
+    assert await failed
+    await listener.stop(5)
+    assert stream.getvalue() == b""  # a client that leaves is no fault of ours
 
 
 async def test_a_broken_chunk_in_the_middle_gets_one_answer(start: Start, connect: Connect) -> None:
