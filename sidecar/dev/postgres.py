@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sidecar.kit.die_with_parent import dying_with_parent
 from sidecar.dev.ports import free_port
 from sidecar.dev.postgres_home import PostgresHome, settle
+from sidecar.kit.die_with_parent import dying_with_parent
 
 START_TIMEOUT = 60.0  # seconds; recovery after a crash included
 STOP_TIMEOUT = 30.0

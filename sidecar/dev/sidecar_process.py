@@ -10,8 +10,8 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from sidecar.kit.die_with_parent import dying_with_parent
 from sidecar.dev.first import first_of
+from sidecar.kit.die_with_parent import dying_with_parent
 from sidecar.model.errors import SidecarError
 
 READY_TIMEOUT = 30.0  # seconds
