@@ -54,7 +54,7 @@ class Ledger:
         self._clock = DatabaseClock()
         self._ownership = ownership = Ownership(handover, self.stats)
         beat_config = dataclasses.replace(
-            config, statement_timeout=min(config.statement_timeout, config.dead_after * BEAT)
+            config, statement_timeout=min(config.statement_timeout, max(config.dead_after * BEAT, 1.0))
         )
         self._beat_link = Link(beat_config, self.stats, name="beat")
         self._hot = Lane(Link(config, self.stats, name="hot"), self.stats)

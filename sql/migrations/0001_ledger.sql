@@ -150,7 +150,9 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('sidecar partitions'));
-    IF to_regclass(part) IS NOT NULL THEN
+    -- Asked of the table: the name cache does not hear of what was committed while the lock was awaited.
+    IF EXISTS (SELECT FROM pg_class c JOIN pg_class p ON p.relnamespace = c.relnamespace
+               WHERE c.relname = part AND p.oid = parent::regclass) THEN
         RETURN false;
     END IF;
     EXECUTE format(
