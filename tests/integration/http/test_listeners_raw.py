@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
-from sidecar.telemetry.log import make_log
+from sidecar.telemetry.log import EventLog, make_log
 from sidecar.web.body import read_body
 from sidecar.web.protocol import Limits
 from sidecar.web.server import Handler, Listener, serve
@@ -32,17 +32,6 @@ class Answer:
         assert self.headers["content-type"] == "application/problem+json"
         document: dict[str, object] = json.loads(self.body)
         return document
-
-
-class Lines(io.BytesIO):
-    """A log stream that tells when something was written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = asyncio.Event()
-
-    def flush(self) -> None:
-        self.written.set()
 
 
 class Wire:
@@ -89,8 +78,8 @@ async def start() -> AsyncIterator[Start]:
     """Start listeners; all of them are stopped at the end."""
     running: list[Listener] = []
 
-    async def run(handler: Handler = echo, *, stream: io.BytesIO | None = None, **limits: float) -> Listener:
-        log = make_log("json", "info", stream or io.BytesIO())
+    async def run(handler: Handler = echo, *, log: EventLog | None = None, **limits: float) -> Listener:
+        log = log or make_log("json", "info", io.BytesIO())
         bounds = Limits(**limits)  # type: ignore[arg-type]  # the names are checked by the constructor
         listener = await serve(handler, name="test", host="127.0.0.1", port=0, log=log, limits=bounds)
         running.append(listener)
@@ -280,11 +269,12 @@ async def test_errors_of_handlers_become_problems_and_tell_nothing(start: Start,
 
 
 async def test_a_failed_handler_is_logged_by_type_and_place_not_by_its_words(start: Start, connect: Connect) -> None:
-    stream = Lines()
-    wire = await connect(await start(stream=stream))
+    stream = io.BytesIO()
+    log = make_log("json", "info", stream)
+    wire = await connect(await start(log=log))
     await wire.send(head("Content-Length: 0", line="POST /boom HTTP/1.1"))
     await wire.answer()
-    await stream.written.wait()
+    log.flush()
     line = json.loads(stream.getvalue())
     assert (line["event"], line["level"], line["exception"]["type"]) == ("listener.problem", "error", "RuntimeError")
     assert MARK not in stream.getvalue().decode()
@@ -403,8 +393,9 @@ async def test_an_answer_to_a_client_that_left_counts_as_failed(start: Start, co
         failed.set_result(False)
         return response
 
-    stream = Lines()
-    listener = await start(answer, stream=stream)
+    stream = io.BytesIO()
+    log = make_log("json", "info", stream)
+    listener = await start(answer, log=log)
     wire = await connect(listener)
     await wire.send(head("Content-Length: 0"))
     await entered.wait()
@@ -413,6 +404,7 @@ async def test_an_answer_to_a_client_that_left_counts_as_failed(start: Start, co
     leave.set()
     assert await failed
     await listener.stop(5)
+    log.flush()
     assert stream.getvalue() == b""  # a client that leaves is no fault of ours
 
 
