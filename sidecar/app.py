@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 
@@ -19,6 +20,7 @@ from sidecar.settings.root import Settings
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.siblings import Siblings
 from sidecar.wiring import Handover, Parts, Stages
 
 GC_THRESHOLDS = (20_000, 20, 50)
@@ -31,10 +33,13 @@ class Sidecar:
     Args:
         settings: Checked settings.
         log: Where events go.
-        reuse_port: Whether other workers listen on the same ports (SO_REUSEPORT).
+        siblings: The folder that is shared with other workers on the same ports (SO_REUSEPORT), if there are any.
+        worker_number: Which of them this is.
     """
 
-    def __init__(self, settings: Settings, *, log: EventLog, reuse_port: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, log: EventLog, siblings: Path | None = None, worker_number: int = 0
+    ) -> None:
         self._settings = settings
         self._log = log
         self._state: str | None = "starting"
@@ -48,7 +53,10 @@ class Sidecar:
             endpoints=[endpoint.name for endpoint in settings.webhook.endpoints],
         )
         self._rules = accept_rules(settings)
-        self._listeners = Listeners(settings, log=log, metrics=self._metrics, reuse_port=reuse_port)
+        self._siblings: Siblings | None = None
+        if siblings is not None:
+            self._siblings = Siblings(self._metrics, directory=siblings, worker=str(worker_number))
+        self._listeners = Listeners(settings, log=log, metrics=self._metrics, reuse_port=siblings is not None)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -89,7 +97,11 @@ class Sidecar:
     async def start(self) -> None:
         """Start everything; the admin listener first, so that probes are answered while the database is awaited."""
         add = self._cleanups.add
-        await self._listeners.open_admin(why_not_ready=lambda: self._state)
+        if self._siblings is not None:
+            await self._siblings.start()
+            add("siblings", self._siblings.stop)
+        exposition = self._siblings or self._metrics
+        await self._listeners.open_admin(exposition=exposition, why_not_ready=lambda: self._state)
         add("admin listener", self._listeners.close_admin)
         self._stages = stages = self._handover.stages = self._make_stages()
         add("ledger", self._ledger.stop)

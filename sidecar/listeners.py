@@ -17,7 +17,7 @@ from sidecar.settings.route_table import RouteTable
 from sidecar.settings.secrets import read_secret
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
-from sidecar.web.admin import AdminHandler
+from sidecar.web.admin import AdminHandler, Exposition
 from sidecar.web.callbacks import CallbacksHandler
 from sidecar.web.gateway import GatewayHandler
 from sidecar.web.protocol import Limits
@@ -41,11 +41,9 @@ class Listeners:
         """The port of each open listener, by name."""
         return {name: listener.port for name, listener in self._open.items()}
 
-    async def open_admin(self, *, why_not_ready: Callable[[], str | None]) -> None:
+    async def open_admin(self, *, exposition: Exposition, why_not_ready: Callable[[], str | None]) -> None:
         """Open the listener for probes and metrics."""
-        await self._serve(
-            "admin", self._settings.admin.listen, AdminHandler(ready=why_not_ready, metrics=self._metrics)
-        )
+        await self._serve("admin", self._settings.admin.listen, AdminHandler(ready=why_not_ready, metrics=exposition))
 
     async def open_callbacks(self, *, gather: Gather) -> None:
         """Open the listener that services call back."""

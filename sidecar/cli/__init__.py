@@ -12,19 +12,22 @@ from typing import Annotated
 import typer
 
 from sidecar import __version__
-from sidecar.model.errors import ConfigError
+from sidecar.model.errors import ConfigError, SidecarError
 
 EXIT_CONFIG = 2
 """Exit status for settings that cannot be served, as for a wrong command line."""
 
 
 def main() -> None:
-    """Run the command line; settings that cannot be served are told without a traceback, with exit status 2."""
+    """Run the command line; what goes wrong is told without a traceback: settings with exit status 2, others with 1."""
     try:
         build_app(sys.argv[1:])(prog_name="sidecar")
     except ConfigError as error:
         print(f"sidecar: the settings cannot be served\n{indented(error)}", file=sys.stderr)
         sys.exit(EXIT_CONFIG)
+    except SidecarError as error:
+        print(f"sidecar: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def build_app(arguments: Sequence[str] = ()) -> typer.Typer:

@@ -19,7 +19,8 @@ def register(app: typer.Typer) -> None:
 def serve(
     config: ConfigFile = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the ports.")] = 1,
-    worker_of_many: Annotated[bool, typer.Option("--worker-of-many", hidden=True)] = False,
+    siblings: Annotated[Path | None, typer.Option(hidden=True, help="Folder that the workers share.")] = None,
+    worker_number: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """Serve until SIGTERM or SIGINT; exit 0 after an orderly end, 70 after a fault, 78 when settings are wrong."""
     from sidecar.lifecycle import EXIT_CONFIG  # noqa: PLC0415 - commands load what they need, when they run
@@ -31,14 +32,14 @@ def serve(
 
             code = run_workers(config, workers)
         else:
-            code = _serve(config, reuse_port=worker_of_many)
+            code = _serve(config, siblings=siblings, worker_number=worker_number)
     except ConfigError as error:
         print(error, file=sys.stderr)
         code = EXIT_CONFIG
     raise typer.Exit(code)
 
 
-def _serve(config: Path | None, *, reuse_port: bool) -> int:
+def _serve(config: Path | None, *, siblings: Path | None, worker_number: int) -> int:
     from sidecar.app import Sidecar  # noqa: PLC0415
     from sidecar.settings.load import load_settings  # noqa: PLC0415
     from sidecar.settings.unserved import refuse_unserved  # noqa: PLC0415
@@ -53,7 +54,7 @@ def _serve(config: Path | None, *, reuse_port: bool) -> int:
         log.warning(Event.SETTING_UNSERVED, setting=item.name, why=item.why)
 
     async def main() -> int:
-        return await Sidecar(settings, log=log, reuse_port=reuse_port).run()
+        return await Sidecar(settings, log=log, siblings=siblings, worker_number=worker_number).run()
 
     return _run(main())
 

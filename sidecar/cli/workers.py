@@ -1,8 +1,13 @@
-"""Several worker processes that share the listeners' ports (SO_REUSEPORT), and the parent that minds them."""
+"""Several worker processes that share the listeners' ports (SO_REUSEPORT), and the parent that minds them.
+
+The workers also share a private folder, in which each answers the others on a socket: so ``/metrics`` of any of them
+shows them all.
+"""
 
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from pathlib import Path
@@ -20,47 +25,48 @@ class Workers:
     """Start workers, pass signals on, replace the ones that die."""
 
     def __init__(self, config: Path | None, count: int) -> None:
-        command = [sys.executable, "-m", "sidecar", "serve", "--worker-of-many"]
-        if config is not None:
-            command += ["--config", str(config)]
-        self._command = dying_with_parent(command, send=signal.SIGTERM)
+        self._config = ["--config", str(config)] if config is not None else []
         self._count = count
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._restarts: deque[float] = deque(maxlen=MAX_STARTS)
         self._stopping = False
 
     def run(self) -> int:
         """Run until a signal comes or workers cannot be kept alive; return the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        try:
-            self._children = [self._start() for _ in range(self._count)]
-            return self._mind()
-        finally:
-            self._terminate()
-            for child in self._children:
-                child.wait()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, self._stop)
+        with tempfile.TemporaryDirectory(prefix="sidecar-workers-") as shared:
+            try:
+                for number in range(self._count):
+                    self._children[number] = self._start(number, shared)
+                return self._mind(shared)
+            finally:
+                self._terminate()
+                for child in self._children.values():
+                    child.wait()
 
-    def _mind(self) -> int:
+    def _mind(self, shared: str) -> int:
         code = EXIT_OK
         while self._children:
-            for child in list(self._children):
+            for number, child in list(self._children.items()):
                 try:
                     ended = child.wait(timeout=0.2)
                 except subprocess.TimeoutExpired:
                     continue
-                self._children.remove(child)
+                del self._children[number]
                 if self._stopping:
                     code = code or max(ended, 0)
                 elif ended == EXIT_CONFIG or not self._may_restart():
                     code = ended if ended == EXIT_CONFIG else EXIT_FAULT
                     self._stop()
                 else:
-                    self._children.append(self._start())
+                    self._children[number] = self._start(number, shared)
         return code
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command)  # noqa: S603 - this very program, with the arguments it was given
+    def _start(self, number: int, shared: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "sidecar", "serve", *self._config]
+        command += ["--siblings", shared, "--worker-number", str(number)]
+        return subprocess.Popen(dying_with_parent(command, send=signal.SIGTERM))  # noqa: S603 - this very program
 
     def _may_restart(self) -> bool:
         now = time.monotonic()
@@ -72,7 +78,7 @@ class Workers:
         self._terminate()
 
     def _terminate(self) -> None:
-        for child in self._children:
+        for child in self._children.values():
             if child.poll() is None:
                 child.terminate()
 

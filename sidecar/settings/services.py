@@ -27,4 +27,4 @@ class ServicesSettings(Section):
     proxy: BaseUrl | None = None
     """HTTP proxy for calls of services."""
     ca_file: Path | None = None
-    """PEM file of the authorities that services' certificates are checked against. Unset: the system's."""
+    """PEM file of authorities that may sign services' certificates, besides the system's."""

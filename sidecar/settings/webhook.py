@@ -93,7 +93,7 @@ class WebhookSettings(Section):
     proxy: BaseUrl | None = None
     """HTTP proxy for messages to webhooks."""
     ca_file: Path | None = None
-    """PEM file of the authorities that webhooks' certificates are checked against. Unset: the system's."""
+    """PEM file of authorities that may sign webhooks' certificates, besides the system's."""
     timeouts: WebhookTimeouts = WebhookTimeouts()
     """How long one attempt may take."""
     endpoint_path_segments: int = Field(default=2, ge=0, le=16)
