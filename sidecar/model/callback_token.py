@@ -38,9 +38,9 @@ class CallbackTokens:
         try:
             kind = TokenKind(token[:1])
             given = token[1:].encode("ascii")
+            message = f"{kind}/{job_id}/{service}".encode()  # a raw path may hold bytes that are no text
         except ValueError:
             return None
-        message = f"{kind}/{job_id}/{service}".encode()
         genuine = False
         for key in self._keys:
             genuine |= hmac.compare_digest(self._mac(key, message).encode(), given)

@@ -8,7 +8,8 @@ MAX_BYTES = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 _FORBIDDEN = re.compile(r'[\\"<>^`{|}]')
-_HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9.])?\Z|\[[0-9a-f:.]+\]\Z")
+# The whole of it: parsers differ in what they take for the host of "[::1]evil", so nothing may be left over.
+_AUTHORITY = re.compile(r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9.])?|\[[0-9a-f:.]+\])(?::[0-9]*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def parse_webhook_url(text: str, *, max_bytes: int = MAX_BYTES) -> WebhookUrl:
 
 
 def _host_of(netloc: str) -> str:
-    host = netloc[: netloc.index("]") + 1] if netloc.startswith("[") and "]" in netloc else netloc.partition(":")[0]
-    if not _HOST.match(host):
+    match = _AUTHORITY.match(netloc)
+    if match is None:
         raise ValueError("it has no usable host")
-    return host
+    return match[1]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _PREFERENCE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*(?:\"([^\"\\]*)\"|([^\s;,\"]*)))?\s*(?:;.*)?\Z")
+_ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')  # a comma within quotes parts nothing
 _SECONDS = re.compile(r"[0-9]{1,9}\Z")
 
 
@@ -26,7 +27,7 @@ def apply_preferences(values: Iterable[str], *, wait: float, max_wait: float) ->
     """
     seen: dict[str, str] = {}
     for line in values:
-        for item in line.split(","):
+        for item in _ITEM.findall(line):
             match = _PREFERENCE.match(item)
             if match:
                 seen.setdefault(match[1].lower(), match[2] or match[3] or "")
@@ -36,5 +37,5 @@ def apply_preferences(values: Iterable[str], *, wait: float, max_wait: float) ->
     asked = seen.get("wait", "")
     if _SECONDS.match(asked):
         wait = min(float(asked), max_wait)
-        applied.append(f"wait={wait:g}")
+        applied.append(f"wait={int(wait)}")  # delta-seconds are whole (RFC 7240 section 4.3)
     return Preference(wait=wait, applied=", ".join(applied) or None)
