@@ -14,8 +14,8 @@ from sidecar.kit.lanes import Lanes
 from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation, Release
-from sidecar.model.messages import PROBLEM_HEADERS, error_body
-from sidecar.model.outcome import Fence, MessageKind, Outcome, OutcomeKind, Recorded, ResultStatus
+from sidecar.model.messages import error_outcome
+from sidecar.model.outcome import Fence, Outcome, OutcomeKind, Recorded, ResultStatus
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.route import Completion
 from sidecar.outbound.requests import Failure, Reply
@@ -191,11 +191,11 @@ class Fanout:
             case outcomes.KeepWaiting(status, reason):
                 await self._release(invocation, unsure=True, status=status, reason=reason)
             case outcomes.Refused(status, reason):
-                refusal = error_outcome(invocation, OutcomeKind.REFUSED, reason, status)
+                refusal = _no_result(invocation, OutcomeKind.REFUSED, reason, status)
                 if not self._acknowledgements.refused(refusal):
                     await self._ledger.record(refusal)
             case outcomes.GiveUp(status, reason):
-                await self._ledger.record(error_outcome(invocation, OutcomeKind.ERROR, reason, status))
+                await self._ledger.record(_no_result(invocation, OutcomeKind.ERROR, reason, status))
 
     async def _release(
         self,
@@ -248,22 +248,12 @@ def _untold(invocation: Invocation) -> Decision:
     return outcomes.KeepWaiting(None, InvocationReason.RESET)
 
 
-def error_outcome(invocation: Invocation, kind: OutcomeKind, reason: InvocationReason, status: int | None) -> Outcome:
-    """Build the outcome that tells the webhook why a service yields no result."""
-    return Outcome(
+def _no_result(invocation: Invocation, kind: OutcomeKind, reason: InvocationReason, status: int | None) -> Outcome:
+    return error_outcome(
         job_id=invocation.job_id,
+        correlation_id=invocation.correlation_id,
         service=invocation.call.service,
         outcome=kind,
-        status=ResultStatus.FAILED,
-        kind=MessageKind.ERROR,
-        headers=PROBLEM_HEADERS,
-        body=error_body(
-            job_id=invocation.job_id,
-            correlation_id=invocation.correlation_id,
-            service=invocation.call.service,
-            reason=reason,
-            status_code=status,
-        ),
         reason=reason,
         status_code=status,
         fence=Fence(invocation.worker, invocation.claim),

@@ -10,6 +10,7 @@ import orjson
 
 from sidecar.model.delivery import Part
 from sidecar.model.headers import decode_block
+from sidecar.model.outcome import Fence, MessageKind, Outcome, OutcomeKind, ResultStatus
 from sidecar.model.problems import CONTENT_TYPE, TYPE_PREFIX
 from sidecar.model.reasons import InvocationReason
 
@@ -50,6 +51,33 @@ def error_body(
             "job_id": str(job_id),
             "correlation_id": correlation_id,
         }
+    )
+
+
+def error_outcome(
+    *,
+    job_id: UUID,
+    correlation_id: str,
+    service: str,
+    outcome: OutcomeKind,
+    reason: InvocationReason,
+    status_code: int | None,
+    fence: Fence | None = None,
+) -> Outcome:
+    """Build the end of an invocation that yields no result, with the message that tells the webhook why."""
+    return Outcome(
+        job_id=job_id,
+        service=service,
+        outcome=outcome,
+        status=ResultStatus.FAILED,
+        kind=MessageKind.ERROR,
+        headers=PROBLEM_HEADERS,
+        body=error_body(
+            job_id=job_id, correlation_id=correlation_id, service=service, reason=reason, status_code=status_code
+        ),
+        reason=reason,
+        status_code=status_code,
+        fence=fence,
     )
 
 

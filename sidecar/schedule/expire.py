@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sidecar.ledger import OpenInvocation
-from sidecar.model.messages import PROBLEM_HEADERS, error_body
-from sidecar.model.outcome import MessageKind, Outcome, OutcomeKind, Recorded, ResultStatus
+from sidecar.model.messages import error_outcome
+from sidecar.model.outcome import Outcome, OutcomeKind, Recorded, Verdict
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.route import Completion
 from sidecar.telemetry.events import Event
@@ -38,17 +38,25 @@ class Expire:
         """End one batch of each kind; true when there may be more."""
         late = await self._ledger.expired(self._batch)
         parked = await self._ledger.parked_invocations(self._batch)
-        outcomes = [_late(row) for row in late] + [_parked(row) for row in parked]
-        await asyncio.gather(*(self._ledger.record(outcome) for outcome in outcomes))
-        for row in late:
-            self._log.info(Event.DEADLINE_PASSED, job_id=str(row.job_id), service=row.service, route=row.route)
-        for row in parked:
-            self._log.error(Event.WORK_PARKED, job_id=str(row.job_id), service=row.service, route=row.route)
-        return len(outcomes) >= self._batch
+        ended = await asyncio.gather(
+            *[self._end(row, late_outcome(row)) for row in late],
+            *[self._end(row, parked_outcome(row)) for row in parked],
+        )
+        return len(ended) >= self._batch
+
+    async def _end(self, row: OpenInvocation, outcome: Outcome) -> None:
+        recorded = await self._ledger.record(outcome)
+        if recorded.verdict is not Verdict.WON:
+            return  # its result came first, or another replica was faster and has told of it
+        told = {"job_id": str(row.job_id), "service": row.service, "route": row.route, "reason": outcome.reason}
+        if outcome.outcome is OutcomeKind.DEADLINE:
+            self._log.info(Event.DEADLINE_PASSED, **told)
+        else:
+            self._log.error(Event.WORK_PARKED, **told)
 
 
-def _late(row: OpenInvocation) -> Outcome:
-    """Name the best reason: why the last attempt failed, unless the service took the call or was never tried."""
+def late_outcome(row: OpenInvocation) -> Outcome:
+    """End an invocation at its deadline. What the last attempt was answered with stays its status code."""
     if not row.started:
         reason = InvocationReason.NOT_INVOKED
     elif row.unsure and row.call.completion is Completion.RESPONSE:
@@ -58,25 +66,17 @@ def _late(row: OpenInvocation) -> Outcome:
     return _outcome(row, OutcomeKind.DEADLINE, reason)
 
 
-def _parked(row: OpenInvocation) -> Outcome:
+def parked_outcome(row: OpenInvocation) -> Outcome:
+    """End an invocation whose handling crashed one worker after the other."""
     return _outcome(row, OutcomeKind.ERROR, InvocationReason.CRASHED_WORKERS)
 
 
 def _outcome(row: OpenInvocation, kind: OutcomeKind, reason: InvocationReason) -> Outcome:
-    return Outcome(
+    return error_outcome(
         job_id=row.job_id,
+        correlation_id=row.correlation_id,
         service=row.service,
         outcome=kind,
-        status=ResultStatus.FAILED,
-        kind=MessageKind.ERROR,
-        headers=PROBLEM_HEADERS,
-        body=error_body(
-            job_id=row.job_id,
-            correlation_id=row.correlation_id,
-            service=row.service,
-            reason=reason,
-            status_code=row.last_status,
-        ),
         reason=reason,
         status_code=row.last_status,
     )
