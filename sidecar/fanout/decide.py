@@ -100,12 +100,19 @@ def decide(call: ServiceCall, answer: Reply | Failure, *, attempts: int, unsure:
     return KeepWaiting(status, InvocationReason.REFUSED) if unsure else Refused(status, InvocationReason.REFUSED)
 
 
+def not_again(call: ServiceCall) -> Decision:
+    """Decide about a call that may have happened and must not happen twice."""
+    if call.completion is Completion.RESPONSE:
+        return GiveUp(None, InvocationReason.OUTCOME_UNKNOWN)
+    return KeepWaiting(None, InvocationReason.RESET)
+
+
 def _response(call: ServiceCall, reply: Reply, *, unsure: bool) -> Decision:
-    if reply.truncated:
-        return GiveUp(reply.status, InvocationReason.RESPONSE_TOO_LARGE)
     good = 200 <= reply.status < 300  # noqa: PLR2004 - RFC 9110: successful
     if not good and unsure:
         return KeepWaiting(reply.status, InvocationReason.REFUSED)
+    if reply.truncated:
+        return GiveUp(reply.status, InvocationReason.RESPONSE_TOO_LARGE)
     if call.failed_when is not None:
         block = encode_block(reply.headers)
         good = good and not says_failed(call.failed_when, status=reply.status, headers=block, body=reply.body)
@@ -160,6 +167,6 @@ def retry_after(reply: Reply) -> float:
         return min(float(value), MAX_RETRY_AFTER)
     try:
         seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(found[b"date"])).total_seconds()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return 0.0
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)

@@ -21,12 +21,10 @@ def service_headers(
         marker: Names this installation, so that a request that comes back to it is seen as a loop.
     """
     call = invocation.call
-    headers = decode_block(invocation.headers)
-    if call.strip_headers or not call.forward_headers:
-        dropped = {name.lower() for name in call.strip_headers}
-        if "cookie" not in call.forward_headers:
-            dropped.add("cookie")
-        headers = [pair for pair in headers if pair[0].lower() not in dropped]
+    dropped = {name.lower() for name in call.strip_headers}
+    if not any(name.lower() == "cookie" for name in call.forward_headers):
+        dropped.add("cookie")
+    headers = [pair for pair in decode_block(invocation.headers) if pair[0].lower() not in dropped]
     job_id = str(invocation.job_id)
     if call.original_callback:
         headers.append(("callback-url", invocation.callback_url))

@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
-from sidecar.fanout import decide as outcomes
+from sidecar.fanout import decide as decisions
 from sidecar.fanout.decide import Decision, decide
+from sidecar.fanout.outcomes import acknowledged_outcome, no_result, result_outcome
 from sidecar.fanout.request import service_headers
 from sidecar.kit.lanes import Lanes
+from sidecar.ledger import Registry
 from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation, Release
-from sidecar.model.messages import error_outcome
-from sidecar.model.outcome import Fence, Outcome, OutcomeKind, Recorded, ResultStatus
+from sidecar.model.outcome import Outcome, OutcomeKind, Recorded
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.route import Completion
 from sidecar.outbound.requests import Failure, Reply
@@ -29,6 +30,10 @@ MAX_ACKNOWLEDGEMENT = 4096
 
 class Ledger(Protocol):
     """What this stage needs of the ledger."""
+
+    @property
+    def registry(self) -> Registry:
+        """What this process holds. A fenced write ends the holding by itself, an unfenced one does not."""
 
     def may_act(self, worker: int) -> bool:
         """Tell whether work owned under this id may be acted on now."""
@@ -117,7 +122,10 @@ class Fanout:
 
     def has_room(self, service_key: str, size: int) -> bool:
         """Tell whether this process should own one more call, with a body of ``size`` bytes."""
-        return self.lanes.has_room(service_key) and self._bytes + size <= self._limits.in_flight_bytes
+        if self.lanes.has_room(service_key) and self._bytes + size <= self._limits.in_flight_bytes:
+            return True
+        self.lanes.more_waits(service_key)  # it is going to wait in the ledger
+        return False
 
     def start(self, work: Sequence[Invocation]) -> None:
         """Take on committed invocations that this process owns."""
@@ -140,13 +148,25 @@ class Fanout:
         try:
             await self._attempt_or_raise(invocation)
         except LedgerError as error:
-            # The row stays ours by the ledger and is found again by reconcile, or by take-over.
-            self._log.warning(Event.LEDGER_UNAVAILABLE, stage="fanout", job_id=str(invocation.job_id), error=str(error))
+            self._unstored(invocation, error)
         except Exception as error:  # noqa: BLE001 - one call that cannot be handled must not end the process
-            self._log.error(Event.TASK_FAILED, stage="fanout", job_id=str(invocation.job_id), exc_info=error)
-            await self._settle(invocation, outcomes.GiveUp(None, InvocationReason.INTERNAL))
+            await self._give_up(invocation, error)
         finally:
             self._bytes -= len(invocation.body)
+
+    async def _give_up(self, invocation: Invocation, error: Exception) -> None:
+        self._stumbled(invocation, error)
+        try:
+            await self._settle(invocation, decisions.GiveUp(None, InvocationReason.INTERNAL))
+        except LedgerError as away:
+            self._unstored(invocation, away)
+
+    def _unstored(self, invocation: Invocation, error: LedgerError) -> None:
+        # The row stays ours by the ledger and is found again by reconcile, or by take-over.
+        self._log.warning(Event.LEDGER_UNAVAILABLE, stage="fanout", job_id=str(invocation.job_id), error=str(error))
+
+    def _stumbled(self, invocation: Invocation, error: Exception) -> None:
+        self._log.error(Event.TASK_FAILED, stage="fanout", job_id=str(invocation.job_id), exc_info=error)
 
     async def _attempt_or_raise(self, invocation: Invocation) -> None:
         if not self._ledger.may_act(invocation.worker):
@@ -158,44 +178,60 @@ class Fanout:
             await self._release(invocation, retry_in=None, attempted=False)
             return
         if invocation.unsure and not call.repeat:
-            await self._settle(invocation, _untold(invocation))
+            await self._settle(invocation, decisions.not_again(call))
             return
-        began = time.monotonic()
-        answer = await self._send(
-            method=invocation.method,
-            url=call.url,
-            headers=service_headers(
-                invocation, tokens=self._tokens, callbacks_url=self._callbacks_url, marker=self._marker
-            ),
-            body=invocation.body,
-            timeout=min(call.timeout, left),
-            max_response=self._max_response if call.completion is Completion.RESPONSE else MAX_ACKNOWLEDGEMENT,
+        headers = service_headers(
+            invocation, tokens=self._tokens, callbacks_url=self._callbacks_url, marker=self._marker
         )
-        decision = decide(call, answer, attempts=invocation.attempts, unsure=invocation.unsure)
+        await self._settle(invocation, await self._call(invocation, headers, timeout=min(call.timeout, left)))
+
+    async def _call(self, invocation: Invocation, headers: Sequence[tuple[str, str]], *, timeout: float) -> Decision:
+        call = invocation.call
+        began = time.monotonic()
+        try:
+            answer = await self._send(
+                method=invocation.method,
+                url=call.url,
+                headers=headers,
+                body=invocation.body,
+                timeout=timeout,
+                max_response=self._max_response if call.completion is Completion.RESPONSE else MAX_ACKNOWLEDGEMENT,
+            )
+            decision = decide(call, answer, attempts=invocation.attempts, unsure=invocation.unsure)
+        except Exception as error:  # noqa: BLE001 - the service may have taken the call: its callback must find it open
+            self._stumbled(invocation, error)
+            return decisions.KeepWaiting(None, InvocationReason.INTERNAL)
         self._told(invocation, answer, decision, seconds=time.monotonic() - began)
-        await self._settle(invocation, decision)
+        return decision
 
     async def _settle(self, invocation: Invocation, decision: Decision) -> None:
         """Commit what was decided, and tell a waiting caller."""
         match decision:
-            case outcomes.Acknowledged(status):
+            case decisions.Acknowledged(status):
                 self._acknowledgements.took(invocation.job_id, invocation.call.service, status)
                 if invocation.call.completion is Completion.NONE:
-                    await self._ledger.record(_acknowledged(invocation, status))
+                    await self._record_unfenced(invocation, acknowledged_outcome(invocation, status))
                 else:
                     await self._release(invocation, acknowledged=True, status=status)
-            case outcomes.Answered():
-                await self._ledger.record(_result(invocation, decision))
-            case outcomes.TryAgain(delay, unsure, status, reason):
+            case decisions.Answered():
+                await self._record_unfenced(invocation, result_outcome(invocation, decision))
+            case decisions.TryAgain(delay, unsure, status, reason):
                 await self._release(invocation, retry_in=delay, unsure=unsure, status=status, reason=reason)
-            case outcomes.KeepWaiting(status, reason):
+            case decisions.KeepWaiting(status, reason):
                 await self._release(invocation, unsure=True, status=status, reason=reason)
-            case outcomes.Refused(status, reason):
-                refusal = _no_result(invocation, OutcomeKind.REFUSED, reason, status)
+            case decisions.Refused(status, reason):
+                refusal = no_result(invocation, OutcomeKind.REFUSED, reason, status)
                 if not self._acknowledgements.refused(refusal):
                     await self._ledger.record(refusal)
-            case outcomes.GiveUp(status, reason):
-                await self._ledger.record(_no_result(invocation, OutcomeKind.ERROR, reason, status))
+            case decisions.GiveUp(status, reason):
+                await self._ledger.record(no_result(invocation, OutcomeKind.ERROR, reason, status))
+
+    async def _record_unfenced(self, invocation: Invocation, outcome: Outcome) -> None:
+        """Record what counts whoever owns the row by now; stored or not, this process holds it no longer."""
+        try:
+            await self._ledger.record(outcome)
+        finally:
+            self._ledger.registry.drop("invocation", invocation.job_id, invocation.call.service, invocation.claim)
 
     async def _release(
         self,
@@ -239,50 +275,3 @@ class Fanout:
             reason=reason,
             seconds=round(seconds, 4),
         )
-
-
-def _untold(invocation: Invocation) -> Decision:
-    """Decide about a call that may have happened and must not happen twice."""
-    if invocation.call.completion is Completion.RESPONSE:
-        return outcomes.GiveUp(None, InvocationReason.OUTCOME_UNKNOWN)
-    return outcomes.KeepWaiting(None, InvocationReason.RESET)
-
-
-def _no_result(invocation: Invocation, kind: OutcomeKind, reason: InvocationReason, status: int | None) -> Outcome:
-    return error_outcome(
-        job_id=invocation.job_id,
-        correlation_id=invocation.correlation_id,
-        service=invocation.call.service,
-        outcome=kind,
-        reason=reason,
-        status_code=status,
-        fence=Fence(invocation.worker, invocation.claim),
-    )
-
-
-def _acknowledged(invocation: Invocation, status: int) -> Outcome:
-    return Outcome(
-        job_id=invocation.job_id,
-        service=invocation.call.service,
-        outcome=OutcomeKind.ACKNOWLEDGED,
-        status=ResultStatus.SUCCEEDED,
-        kind=None,
-        headers=b"",
-        body=b"",
-        status_code=status,
-    )
-
-
-def _result(invocation: Invocation, answer: outcomes.Answered) -> Outcome:
-    """A response is a result whoever owns the row by now: the first outcome stands."""
-    return Outcome(
-        job_id=invocation.job_id,
-        service=invocation.call.service,
-        outcome=OutcomeKind.RESULT,
-        status=answer.status,
-        kind=answer.kind,
-        headers=answer.headers,
-        body=answer.body,
-        reason=None if answer.status is ResultStatus.SUCCEEDED else InvocationReason.SERVICE_FAILED,
-        status_code=answer.status_code,
-    )
