@@ -108,11 +108,20 @@ class Deliver:
         try:
             await self._attempt_or_raise(delivery)
         except LedgerError as error:
-            # The row stays ours by the ledger and is found again by reconcile, or by take-over.
-            self._log.warning(Event.LEDGER_UNAVAILABLE, stage="deliver", job_id=str(delivery.job_id), error=str(error))
+            self._unstored(delivery, error)
         except Exception as error:  # noqa: BLE001 - one message that cannot be handled must not end the process
-            self._log.error(Event.TASK_FAILED, stage="deliver", job_id=str(delivery.job_id), exc_info=error)
+            await self._give_up(delivery, error)
+
+    async def _give_up(self, delivery: Delivery, error: Exception) -> None:
+        self._log.error(Event.TASK_FAILED, stage="deliver", job_id=str(delivery.job_id), exc_info=error)
+        try:
             await self._finish(delivery, DeliveryState.FAILED, reason=DeliveryReason.INTERNAL)
+        except LedgerError as away:
+            self._unstored(delivery, away)
+
+    def _unstored(self, delivery: Delivery, error: LedgerError) -> None:
+        # The row stays ours by the ledger and is found again by reconcile, or by take-over.
+        self._log.warning(Event.LEDGER_UNAVAILABLE, stage="deliver", job_id=str(delivery.job_id), error=str(error))
 
     async def _attempt_or_raise(self, delivery: Delivery) -> None:
         if delivery.kind is MessageKind.AGGREGATE:
