@@ -24,9 +24,11 @@ class Background:
 
     async def drain(self, within: float) -> None:
         """Wait for all tasks, at most ``within`` seconds; then cancel the rest."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within)
-        for task in list(self._tasks):
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within
+        while self._tasks and (left := end - loop.time()) > 0:  # what is spawned meanwhile is waited for too
+            await asyncio.wait(self._tasks, timeout=left)
+        for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)

@@ -51,6 +51,7 @@ class Lanes(Generic[K, T]):
         self._starved: dict[K, None] = {}  # lanes that wait for a place of the total, oldest first
         self._full: dict[K, None] = {}
         self._running = 0
+        self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] | None = None
 
@@ -92,7 +93,7 @@ class Lanes(Generic[K, T]):
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane()
-        if lane.running < self._per_key and self._running < self._total and not lane.queue:
+        if lane.running < self._per_key and self._running < self._total and not lane.queue and not self._closed:
             self._start(key, lane, item)
             return
         lane.queue.append(item)
@@ -112,19 +113,22 @@ class Lanes(Generic[K, T]):
         items = [item for lane in self._lanes.values() for item in lane.queue]
         for lane in self._lanes.values():
             lane.queue.clear()
+        self._lanes = {key: lane for key, lane in self._lanes.items() if lane.running}
         self._starved.clear()
         self._full.clear()
         return items
 
     async def drain(self, within: float) -> None:
-        """Wait until nothing runs any more, at most ``within`` seconds; then cancel what still does."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within)
-        left = list(self._tasks)
-        for task in left:
+        """Wait until nothing runs any more, at most ``within`` seconds; then begin nothing, and cancel what runs."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within
+        while self._tasks and (left := end - loop.time()) > 0:  # what is put meanwhile is begun, and waited for too
+            await asyncio.wait(self._tasks, timeout=left)
+        self._closed = True
+        for task in self._tasks:
             task.cancel()
-        if left:
-            await asyncio.wait(left)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _start(self, key: K, lane: _Lane[T], item: T) -> None:
         lane.running += 1
@@ -145,7 +149,7 @@ class Lanes(Generic[K, T]):
         try:
             await self._run(item)
             # A lane hands its place on once others wait for one; else it keeps it for its next item.
-            while lane.queue and not self._starved:
+            while lane.queue and not self._starved and not self._closed:
                 await self._run(self._next(key, lane))
         finally:
             lane.running -= 1
@@ -155,7 +159,7 @@ class Lanes(Generic[K, T]):
     def _refill(self, key: K, lane: _Lane[T]) -> None:
         if lane.queue and lane.running < self._per_key:
             self._starved[key] = None
-        while self._starved and self._running < self._total:
+        while self._starved and self._running < self._total and not self._closed:
             waiting = next(iter(self._starved))
             del self._starved[waiting]
             other = self._lanes[waiting]
