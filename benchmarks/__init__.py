@@ -1,0 +1,1 @@
+"""Measurements: what a completed job costs, against a relay that stores nothing. Run ``python -m benchmarks``."""

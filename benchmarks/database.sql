@@ -1,0 +1,2 @@
+-- The sidecar's own database; readings are taken from another one.
+CREATE DATABASE benchmark
