@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 EXIT_OK = 0
@@ -41,17 +40,16 @@ class Supervisor:
         """Cancel the guarded tasks, or those of one name, and wait until they are gone."""
         chosen = [task for task in self._tasks if name is None or task.get_name() == name]
         for task in chosen:
+            task.remove_done_callback(self._ended)
             task.cancel()
-        for task in chosen:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        if chosen:
+            await asyncio.wait(chosen)
         self._tasks = [task for task in self._tasks if task not in chosen]
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        if task.cancelled() or self._over.done():
-            return
-        error = task.exception() or RuntimeError(f"the task {task.get_name()} ended")
-        self._over.set_result(error)
+        error = None if task.cancelled() else task.exception()
+        if not self._over.done():  # a task that cancelled itself has ended as well
+            self._over.set_result(error or RuntimeError(f"the task {task.get_name()} ended"))
 
 
 def on_signals(stop: Callable[[], None]) -> Callable[[], None]:
@@ -85,5 +83,5 @@ class Cleanups:
             name, action = self._stack.pop()
             try:
                 await action()
-            except Exception as error:  # noqa: BLE001 - every other clean-up still has to happen
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the others still have to happen
                 self._on_error(name, error)
