@@ -15,6 +15,9 @@ from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 
 UNKNOWN = Problem(404, "callback_unknown", "Check the callback-url that the service was given; repeating cannot help.")
+UNSTORED = Problem(
+    503, "database_unavailable", "The callback was not stored; repeat the same bytes.", {"retry-after": "2"}
+)
 
 
 class Ledger(Protocol):
@@ -100,6 +103,8 @@ def problem_of(recorded: Recorded) -> Problem | None:
             return Problem(410, "callback_too_late", "The deadline ended this invocation; repeating cannot help.")
         case Verdict.UNKNOWN:
             return UNKNOWN
+        case Verdict.FENCED:  # it did not count and nothing else stands: only repeating can save the result
+            return UNSTORED
         case _:
             since = recorded.since.isoformat() if recorded.since else None
             detail = "This invocation has ended differently; repeating cannot help."
