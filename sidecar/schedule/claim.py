@@ -45,7 +45,10 @@ class Claim(Generic[T]):
         self._cursor = ""
 
     async def run_once(self) -> bool:
-        """Claim what fits; true when a lane that took all it asked for still has room."""
+        """Claim what fits, from one page of keys; true when there are further pages.
+
+        Keys that may have more are marked, so that their lanes call when they have room.
+        """
         page = await self._source.keys_with_work(self._cursor)
         self._cursor = page.cursor or ""
         lanes = self._sink.lanes
