@@ -38,7 +38,7 @@ class Workers:
         with tempfile.TemporaryDirectory(prefix="sidecar-workers-") as shared:
             try:
                 for number in range(self._count):
-                    self._children[number] = self._start(number, shared)
+                    self._start(number, shared)
                 return self._mind(shared)
             finally:
                 self._terminate()
@@ -60,13 +60,19 @@ class Workers:
                     code = ended if ended == EXIT_CONFIG else EXIT_FAULT
                     self._stop()
                 else:
-                    self._children[number] = self._start(number, shared)
+                    self._start(number, shared)
         return code
 
-    def _start(self, number: int, shared: str) -> subprocess.Popen[bytes]:
+    def _start(self, number: int, shared: str) -> None:
+        command = dying_with_parent(self.command(number, shared), send=signal.SIGTERM)
+        child = self._children[number] = subprocess.Popen(command)  # noqa: S603 - this very program
+        if self._stopping:  # the signal came before it could reach this child
+            child.terminate()
+
+    def command(self, number: int, shared: str) -> list[str]:
+        """Return the command of one worker; ``shared`` is the folder of all of them."""
         command = [sys.executable, "-m", "sidecar", "serve", *self._config]
-        command += ["--siblings", shared, "--worker-number", str(number)]
-        return subprocess.Popen(dying_with_parent(command, send=signal.SIGTERM))  # noqa: S603 - this very program
+        return [*command, "--siblings", shared, "--worker-number", str(number)]
 
     def _may_restart(self) -> bool:
         now = time.monotonic()
