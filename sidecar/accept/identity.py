@@ -66,7 +66,7 @@ def caller_of(identity: Identity, headers: Mapping[str, Sequence[bytes]]) -> Cal
     """Verify the gateway and read what it says of the caller.
 
     Raises:
-        ProblemError: 401.
+        ProblemError: 401; 400 when what the gateway says is not to be understood.
     """
     identity.check(headers)
     if not identity.verifies:
@@ -79,8 +79,15 @@ def caller_of(identity: Identity, headers: Mapping[str, Sequence[bytes]]) -> Cal
 
 
 def _one(headers: Mapping[str, Sequence[bytes]], name: str) -> str:
-    values = headers.get(name, ())
-    return values[0].decode().strip() if len(values) == 1 else ""
+    values = headers.get(name)
+    if not values:
+        return ""
+    try:
+        (value,) = values  # with two of them, nobody knows which one the gateway has set
+        return value.decode().strip()
+    except ValueError:
+        detail = f"The header {name} must be there once at most, as UTF-8."
+        raise ProblemError(Problem(400, "header_invalid", detail)) from None
 
 
 def _path(context: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from uuid_utils.compat import uuid7
 
@@ -33,6 +33,12 @@ class AcceptRules:
     require_https: bool
     callbacks_url: str
     marker: str
+    own_callbacks: str = field(init=False)  # what no callback-url may begin with, its port always written
+
+    def __post_init__(self) -> None:
+        """Read our own callback address as a caller's is read, so that spellings do not matter."""
+        own = parse_webhook_url(self.callbacks_url)
+        object.__setattr__(self, "own_callbacks", f"{own.origin}{own.path.rstrip('/')}/callbacks/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,7 @@ def read_request(
         ProblemError: 400, 401, 403 or 508; the detail names the header and never repeats its value.
     """
     caller = caller_of(rules.identity, headers)
-    passed = [value.decode("latin-1") for value in headers.get(LOOP_MARKER, ())]
-    if rules.marker in passed:
+    if any(rules.marker in _listed(value) for value in headers.get(LOOP_MARKER, ())):
         detail = "This request was sent by this sidecar; a service URL or the gateway's route leads back to it."
         raise ProblemError(Problem(508, "loop_detected", detail))
     callback = _callback_url(headers, rules)
@@ -145,7 +150,7 @@ def _callback_url(headers: Headers, rules: AcceptRules) -> WebhookUrl:
         raise ProblemError(
             Problem(400, "callback_url_invalid", f"The callback-url cannot be used: {error}.")
         ) from error
-    if url.text.startswith(rules.callbacks_url + "/callbacks/"):
+    if (url.origin + url.path).startswith(rules.own_callbacks):
         detail = "The callback-url points at the sidecar itself; send the address of your webhook."
         raise ProblemError(Problem(400, "callback_url_invalid", detail))
     if rules.require_https and url.scheme != "https":
@@ -172,6 +177,10 @@ def _idempotency_key(headers: Headers) -> str | None:
         detail = "Send idempotency-key once, with 1 to 255 visible ASCII characters, bare or in double quotes."
         raise ProblemError(Problem(400, "idempotency_key_invalid", detail))
     return match[1] or match[2]
+
+
+def _listed(value: bytes) -> list[str]:
+    return [item.strip() for item in value.decode("latin-1").split(",")]  # a proxy may have joined several
 
 
 def _single_text(headers: Headers, name: str) -> str | None:
