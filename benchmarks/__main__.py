@@ -21,6 +21,9 @@ from benchmarks.summary import Result
 from benchmarks.table import Progressing, show
 from sidecar.dev.postgres import EmbeddedPostgres
 
+WIDTH = 120
+"""Columns of the table where there is no terminal."""
+
 
 def read_options(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
@@ -70,7 +73,7 @@ def write_json(path: Path, result: Result, table: list[Row]) -> None:
 def main() -> int:
     """Measure and show."""
     options = read_options(sys.argv[1:])
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
         with scratch() as directory, EmbeddedPostgres(directory / "postgres") as server:
             result = asyncio.run(measure(server, directory, options, console))

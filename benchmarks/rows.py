@@ -34,21 +34,25 @@ class Row:
         return None if self.missed is None else not self.missed
 
 
+Value = Callable[[Window], float]
+
+
 def rows(result: Result) -> list[Row]:
     """Build the table."""
-    loads = Loads(result.windows)
+    loads = _Loads(result.windows)
+    wal_targets = dict.fromkeys(loads.clients, WAL_TARGET)
     table = [
-        *loads.both("completed jobs/s", lambda w: w.completed / w.seconds, "{:,.0f}"),
-        *loads.both("CPU per job", lambda w: w.per_job(w.cpu) * 1e6, "{:.0f} us"),
+        *loads.both("completed jobs/s", "{:,.0f}", lambda w: w.completed / w.seconds),
+        *loads.both("CPU per job", "{:.0f} us", lambda w: w.per_job(w.cpu) * 1e6),
         _ratio(result.windows, loads.clients),
-        loads.judged("SQL statements per job", lambda w: w.per_job(w.statements), "{:.2f}", STATEMENT_TARGETS),
-        loads.judged("WAL per job", lambda w: w.per_job(w.wal), "{:,.0f} B", dict.fromkeys(loads.clients, WAL_TARGET)),
-        loads.row("sidecar", "Postgres CPU per job", lambda w: w.per_job(w.postgres_cpu) * 1e6, "{:.0f} us"),
-        *loads.both("accept p50", lambda w: w.accept_p50 * 1e3, "{:.1f} ms"),
-        *loads.both("accept p99", lambda w: w.accept_p99 * 1e3, "{:.1f} ms"),
-        *loads.both("whole job p50", lambda w: w.job_p50 * 1e3, "{:.1f} ms"),
-        *loads.both("whole job p99", lambda w: w.job_p99 * 1e3, "{:.1f} ms"),
-        _faults(result.windows, loads.clients),
+        loads.judged("SQL statements per job", "{:.2f}", lambda w: w.written.per_job_statements, STATEMENT_TARGETS),
+        loads.judged("WAL per job", "{:,.0f} B", lambda w: w.written.per_job_wal, wal_targets),
+        loads.row("sidecar", "Postgres CPU per job", "{:.0f} us", lambda w: w.per_job(w.postgres_cpu) * 1e6),
+        *loads.both(
+            "accept, p50 / p99", "{:.1f} / {:.1f} ms", lambda w: w.accept_p50 * 1e3, lambda w: w.accept_p99 * 1e3
+        ),
+        *loads.both("whole job, p50 / p99", "{:.1f} / {:.1f} ms", lambda w: w.job_p50 * 1e3, lambda w: w.job_p99 * 1e3),
+        _faults(result, loads.clients),
     ]
     return [*table, _memory(result.memory)] if result.memory is not None else table
 
@@ -58,27 +62,28 @@ def all_hold(table: Iterable[Row]) -> bool:
     return all(row.holds is not False for row in table)
 
 
-class Loads:
+class _Loads:
     """Lines of medians over the windows."""
 
     def __init__(self, windows: Iterable[Window]) -> None:
         self._windows = tuple(windows)
         self.clients = sorted({window.clients for window in self._windows})
 
-    def row(self, target: str, name: str, value: Callable[[Window], float], form: str) -> Row:
+    def row(self, target: str, name: str, form: str, *values: Value) -> Row:
         """Build a line without a target."""
-        return Row(f"{target}: {name}", {n: form.format(self._middle(target, n, value)) for n in self.clients})
+        told = {n: form.format(*(self._middle(target, n, value) for value in values)) for n in self.clients}
+        return Row(f"{target}: {name}", told)
 
-    def both(self, name: str, value: Callable[[Window], float], form: str) -> tuple[Row, Row]:
+    def both(self, name: str, form: str, *values: Value) -> tuple[Row, Row]:
         """Build a line for the relay and one for the sidecar."""
-        return self.row("relay", name, value, form), self.row("sidecar", name, value, form)
+        return self.row("relay", name, form, *values), self.row("sidecar", name, form, *values)
 
-    def judged(self, name: str, value: Callable[[Window], float], form: str, targets: dict[int, float]) -> Row:
-        """Build a line for the sidecar whose values, as shown, must not exceed the targets."""
+    def judged(self, name: str, form: str, value: Value, targets: dict[int, float]) -> Row:
+        """Build a line for the sidecar that is compared with targets."""
         measured = {n: self._middle("sidecar", n, value) for n in self.clients}
         return judge(f"sidecar: {name}", measured, form, targets)
 
-    def _middle(self, target: str, clients: int, value: Callable[[Window], float]) -> float:
+    def _middle(self, target: str, clients: int, value: Value) -> float:
         return middle(self._windows, target=target, clients=clients, value=value)
 
 
@@ -103,9 +108,10 @@ def _ratio(windows: Iterable[Window], loads: Iterable[int]) -> Row:
     return judge("CPU per job, sidecar to relay", measured, "{:.2f}", RATIO_TARGETS)
 
 
-def _faults(windows: Iterable[Window], loads: Iterable[int]) -> Row:
-    known = tuple(windows)
-    measured = {n: float(sum(window.faults for window in known if window.clients == n)) for n in loads}
+def _faults(result: Result, loads: Iterable[int]) -> Row:
+    measured = {n: float(sum(window.faults for window in result.windows if window.clients == n)) for n in loads}
+    if result.memory is not None:
+        measured[result.memory.clients] = measured.get(result.memory.clients, 0.0) + result.memory.faults
     return judge("refused, wrong, missing or doubled", measured, "{:.0f}", dict.fromkeys(measured, 0.0))
 
 

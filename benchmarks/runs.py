@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.gauges import cpu_seconds, family_cpu_seconds, resident_bytes
 from benchmarks.site import Site, Target
-from benchmarks.summary import Memory, Window
+from benchmarks.summary import Memory, Window, Written
 
 Tell = Callable[[str, float], None]
 """Shows progress: what is being done, and how far this step is, from 0 to 1."""
@@ -83,16 +83,14 @@ class Runner:
 
     async def _window(self, target: Target, clients: int, name: str) -> Window:
         site, peer = self._site, self._site.peer
+        written = await self._written()
         await peer.order("start", port=target.port, clients=clients)
         await self._pause(f"{name}, warming up", self._plan.warmup)
-        statements, wal = await site.readings.statements(), (await site.readings.standing()).wal
         await peer.order("mark")
         cpu, postgres = cpu_seconds(target.pid), family_cpu_seconds(site.postgres_pid)
         await self._pause(name, self._plan.seconds)
         report = await peer.order("mark")
         cpu, postgres = cpu_seconds(target.pid) - cpu, family_cpu_seconds(site.postgres_pid) - postgres
-        wal = (await site.readings.standing()).wal - wal
-        issued = {kind: n - statements.get(kind, 0) for kind, n in (await site.readings.statements()).items()}
         for kind, number in _faults(await peer.order("stop")).items():
             report[kind] += number
         return Window(
@@ -101,10 +99,18 @@ class Runner:
             cpu=cpu,
             rss=resident_bytes(target.pid),
             postgres_cpu=postgres,
-            statements=sum(n for kind, n in issued.items() if kind not in self._duties),
-            duties=sum(n for kind, n in issued.items() if kind in self._duties),
-            wal=wal,
+            written=await self._written() - written,
             **report,
+        )
+
+    async def _written(self) -> Written:
+        """Read what cannot be cut at an instant; the load has not begun, or has ended."""
+        issued = await self._site.readings.statements()
+        return Written(
+            jobs=(await self._site.peer.order("total"))["total"],
+            statements=sum(count for kind, count in issued.items() if kind not in self._duties),
+            duties=sum(count for kind, count in issued.items() if kind in self._duties),
+            wal=(await self._site.readings.standing()).wal,
         )
 
     async def _pause(self, name: str, seconds: float) -> None:

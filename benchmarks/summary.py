@@ -1,7 +1,7 @@
 """What was measured, and what follows from it: percentiles, medians, ratios. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 SETTLED = 0.2
@@ -9,11 +9,40 @@ SETTLED = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """One measured stretch of load. Times in seconds, sizes in bytes.
+class Written:
+    """What went to Postgres for so many jobs, from before the load until after it, so that nothing is cut in two.
 
-    ``statements`` are those that jobs cause; ``duties`` are those that a sidecar without jobs issues too.
+    ``statements`` are those that jobs cause; ``duties`` are those that a sidecar without jobs issues too. ``wal`` is
+    in bytes.
     """
+
+    jobs: int = 0
+    statements: float = 0.0
+    duties: float = 0.0
+    wal: int = 0
+
+    def __sub__(self, other: "Written") -> "Written":
+        return Written(
+            self.jobs - other.jobs,
+            self.statements - other.statements,
+            self.duties - other.duties,
+            self.wal - other.wal,
+        )
+
+    @property
+    def per_job_statements(self) -> float:
+        """Statements of one job, on average."""
+        return self.statements / self.jobs if self.jobs else 0.0
+
+    @property
+    def per_job_wal(self) -> float:
+        """Bytes of write-ahead log of one job, on average."""
+        return self.wal / self.jobs if self.jobs else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One measured stretch of load. Times in seconds, sizes in bytes."""
 
     target: str
     clients: int
@@ -30,9 +59,7 @@ class Window:
     unexpected: int = 0
     rss: int = 0
     postgres_cpu: float = 0.0
-    statements: float = 0.0
-    duties: float = 0.0
-    wal: int = 0
+    written: Written = field(default_factory=Written)
 
     def per_job(self, value: float) -> float:
         """Divide by the completed jobs."""
