@@ -8,7 +8,10 @@ from uuid import UUID
 
 import orjson
 
-from sidecar.model.job import JobView
+from sidecar.model.job import JobView, ServiceView
+from sidecar.model.outcome import Outcome
+from sidecar.model.problems import CONTENT_TYPE, Problem
+from sidecar.model.reasons import InvocationReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +87,25 @@ def _service(service: ServiceAnswer) -> dict[str, Any]:
     return entry
 
 
-_AS_ANSWERED = {"invoking": "accepted", "failed": "refused"}
+def refused_answer(correlation_id: str, refusals: Sequence[Outcome]) -> Answer:
+    """Render the 502: no service took the request, so that it can be sent again as if it had never come."""
+    services = [
+        {"service": refusal.service, "reason": refusal.reason, "status_code": refusal.status_code}
+        for refusal in refusals
+    ]
+    detail = "No service took the request; nothing will be sent to the callback-url. It can be repeated."
+    problem = Problem(502, "all_services_refused", detail, extra={"services": services})
+    headers = {
+        "content-type": CONTENT_TYPE,
+        "cache-control": "no-store",
+        "x-correlation-id": correlation_id,
+    }
+    return Answer(502, headers, problem.body(correlation_id))
 
 
 def replayed_answer(view: JobView, *, applied: str | None) -> Answer:
     """Render the answer to a repeated request from what the ledger knows now; no answer is ever stored."""
-    services = [
-        ServiceAnswer(service.service, _AS_ANSWERED.get(service.status, "invoked"), service.status_code)
-        for service in view.services
-    ]
+    services = [ServiceAnswer(service.service, _as_answered(service), service.status_code) for service in view.services]
     return accepted_answer(
         job_id=view.job_id,
         correlation_id=view.correlation_id,
@@ -103,3 +116,16 @@ def replayed_answer(view: JobView, *, applied: str | None) -> Answer:
         applied=applied,
         replayed=True,
     )
+
+
+_REFUSALS = frozenset({InvocationReason.REFUSED, InvocationReason.UNREACHABLE, InvocationReason.BUSY})
+_TAKEN = frozenset({InvocationReason.SERVICE_FAILED, InvocationReason.RESPONSE_TOO_LARGE})
+
+
+def _as_answered(service: ServiceView) -> str:
+    """Tell of a service in the words of a first answer: did it take the call? A failed result is an answer too."""
+    if service.status == "invoking":
+        return "accepted"
+    if service.status != "failed" or service.reason in _TAKEN:
+        return "invoked"
+    return "refused" if service.reason in _REFUSALS else "accepted"

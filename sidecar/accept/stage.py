@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from sidecar.accept.answer import Answer, ServiceAnswer, accepted_answer, replayed_answer
+from sidecar.accept.answer import Answer, ServiceAnswer, accepted_answer, refused_answer, replayed_answer
 from sidecar.accept.request import AcceptRequest, fingerprint, key_scope
 from sidecar.accept.waiting import Wait, WaitingCallers
 from sidecar.kit.background import Background
 from sidecar.model.endpoint import EndpointRule
-from sidecar.model.errors import LedgerRejected, LedgerUnavailable, ProblemError
+from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, ProblemError
 from sidecar.model.job import IdempotencyKey, JobView, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded
 from sidecar.model.problems import Problem
@@ -20,6 +20,13 @@ from sidecar.settings.route_table import Match
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+
+IN_PROGRESS = Problem(
+    409,
+    "idempotency_key_in_progress",
+    "The first request with this idempotency-key is not answered yet; repeat this one in a second.",
+    headers={"retry-after": "1"},
+)
 
 
 class Ledger(Protocol):
@@ -67,12 +74,17 @@ class AcceptLimits:
     public_url: str
 
 
+_Key = tuple[str, str]
+"""Scope and text of an idempotency key."""
+
+
 @dataclass(slots=True)
 class Accepted:
     """An answer, and what must follow once it was written or could not be."""
 
     answer: Answer
     job_id: UUID
+    key: _Key | None = None
     refusals: Sequence[Outcome] = ()
     silent: bool = False  # a 502: the webhook hears nothing if it was written
     first: bool = True  # False on replays, which have nothing to settle
@@ -103,7 +115,7 @@ class Acceptor:
         self._background = background
         self._log = log
         self._metrics = metrics
-        self._storing: set[tuple[str, str]] = set()
+        self._unanswered: set[_Key] = set()
 
     async def accept(self, request: AcceptRequest, match: Match, *, method: str, target: str, body: bytes) -> Accepted:
         """Store a request and wait, as long as the caller likes, for its services to take it.
@@ -113,6 +125,7 @@ class Acceptor:
             LedgerUnavailable: Nothing was stored, or nobody knows.
         """
         job = self._new_job(request, match, method=method, target=target, body=body)
+        key = self._reserve(job)
         wait = self._callers.begin(job.job_id, _who_can_answer(job))
         self._holds.hold(job.job_id)
         try:
@@ -120,20 +133,25 @@ class Acceptor:
             if isinstance(stored, Stored):
                 await self._callers.until_heard(job.job_id, request.preference.wait)
         except BaseException:
-            self._forget(job.job_id, wait)
+            self._forget(job.job_id, key, wait)
             raise
         self._callers.end(job.job_id)
         if isinstance(stored, KeyTaken):
+            self._unreserve(key)
             self._holds.open(job.job_id)
             return await self._replay(stored, job, request)
-        return self._answered(job, stored, wait, request)
+        return self._answered(job, key, stored, wait, request)
 
     def settle(self, accepted: Accepted, *, written: bool) -> None:
         """Do what must follow the answer: let the messages go, and commit refusals."""
         if not accepted.first:
             return
-        if accepted.refusals:
-            self._background.spawn(self._commit_refusals(accepted, written=written))
+        if accepted.silent and written:
+            self._background.spawn(self._refuse_all(accepted))
+        else:
+            self._unreserve(accepted.key)
+            if accepted.refusals:
+                self._background.spawn(self._record_all(accepted.refusals))
         self._holds.open(accepted.job_id)
 
     def _new_job(self, request: AcceptRequest, match: Match, *, method: str, target: str, body: bytes) -> NewJob:
@@ -164,13 +182,21 @@ class Acceptor:
             idempotency=key,
         )
 
-    async def _store(self, job: NewJob) -> Stored | KeyTaken:
-        key = (job.idempotency.scope, job.idempotency.key) if job.idempotency else None
+    def _reserve(self, job: NewJob) -> _Key | None:
+        """Let no other request replay a key before its first one is answered: a 502 would make that 202 untrue."""
+        if job.idempotency is None:
+            return None
+        key = (job.idempotency.scope, job.idempotency.key)
+        if key in self._unanswered:
+            raise ProblemError(IN_PROGRESS)
+        self._unanswered.add(key)
+        return key
+
+    def _unreserve(self, key: _Key | None) -> None:
         if key is not None:
-            if key in self._storing:
-                detail = "The first request with this idempotency-key is being stored; repeat this one in a second."
-                raise ProblemError(Problem(409, "idempotency_key_in_progress", detail, headers={"retry-after": "1"}))
-            self._storing.add(key)
+            self._unanswered.discard(key)
+
+    async def _store(self, job: NewJob) -> Stored | KeyTaken:
         try:
             async with asyncio.timeout(self._limits.commit_timeout):
                 return await self._ledger.accept(job)
@@ -179,14 +205,12 @@ class Acceptor:
         except LedgerRejected as error:
             detail = "The database cannot store a value of this request; it may hold characters that no text has."
             raise ProblemError(Problem(400, "header_invalid", detail)) from error
-        finally:
-            if key is not None:
-                self._storing.discard(key)
 
-    def _answered(self, job: NewJob, stored: Stored, wait: Wait, request: AcceptRequest) -> Accepted:
+    def _answered(self, job: NewJob, key: _Key | None, stored: Stored, wait: Wait, request: AcceptRequest) -> Accepted:
         refusals = [wait.refusals[call.service] for call in job.calls if call.service in wait.refusals]
         if len(refusals) == len(job.calls):
-            return Accepted(_all_refused(job, refusals), job.job_id, refusals, silent=True)
+            self._told(Event.JOB_REJECTED, job)
+            return Accepted(refused_answer(job.correlation_id, refusals), job.job_id, key, refusals, silent=True)
         services = [_service_answer(call, wait) for call in job.calls]
         answer = accepted_answer(
             job_id=job.job_id,
@@ -197,8 +221,12 @@ class Acceptor:
             links_base=job.links_base,
             applied=request.preference.applied,
         )
+        self._told(Event.JOB_ACCEPTED, job)
+        return Accepted(answer, job.job_id, key, refusals)
+
+    def _told(self, event: Event, job: NewJob) -> None:
         self._log.info(
-            Event.JOB_ACCEPTED,
+            event,
             job_id=str(job.job_id),
             correlation_id=job.correlation_id,
             route=job.route,
@@ -206,7 +234,6 @@ class Acceptor:
             services=len(job.calls),
             size=len(job.body),
         )
-        return Accepted(answer, job.job_id, refusals)
 
     async def _replay(self, taken: KeyTaken, job: NewJob, request: AcceptRequest) -> Accepted:
         if job.idempotency is None or taken.fingerprint != job.idempotency.fingerprint:
@@ -216,32 +243,34 @@ class Acceptor:
         if view is None:
             detail = "The job of this idempotency-key is no longer kept; send a new key."
             raise ProblemError(Problem(422, "idempotency_key_reused", detail))
+        if view.state == "failed":  # every service has refused it just now, and its key is free again
+            raise ProblemError(IN_PROGRESS)
         return Accepted(replayed_answer(view, applied=request.preference.applied), view.job_id, first=False)
 
-    def _forget(self, job_id: UUID, wait: Wait) -> None:
+    def _forget(self, job_id: UUID, key: _Key | None, wait: Wait) -> None:
         """The caller is gone or gets an error; what was committed all the same goes on."""
+        self._unreserve(key)
         self._callers.end(job_id)
         self._holds.open(job_id)
-        for refusal in wait.refusals.values():
-            self._background.spawn(self._record(refusal))
+        if wait.refusals:
+            self._background.spawn(self._record_all(list(wait.refusals.values())))
 
-    async def _commit_refusals(self, accepted: Accepted, *, written: bool) -> None:
-        if accepted.silent and written:
-            try:
-                if await self._ledger.refuse_all(accepted.job_id, services=len(accepted.refusals)):
-                    return
-            except LedgerUnavailable as error:
-                # The rows stay ours by the ledger: reconcile finds them, they are called again, the webhook hears.
-                self._log.warning(Event.LEDGER_UNAVAILABLE, stage="accept", error=str(error))
-                return
-        for refusal in accepted.refusals:
-            await self._record(refusal)
-
-    async def _record(self, refusal: Outcome) -> None:
+    async def _refuse_all(self, accepted: Accepted) -> None:
         try:
-            await self._ledger.record(refusal)
-        except LedgerUnavailable as error:
+            if not await self._ledger.refuse_all(accepted.job_id, services=len(accepted.refusals)):
+                await self._record_all(accepted.refusals)
+        except LedgerError as error:
+            # The rows stay ours by the ledger: reconcile finds them, they are called again, the webhook hears.
             self._log.warning(Event.LEDGER_UNAVAILABLE, stage="accept", error=str(error))
+        finally:
+            self._unreserve(accepted.key)
+
+    async def _record_all(self, refusals: Sequence[Outcome]) -> None:
+        for refusal in refusals:
+            try:
+                await self._ledger.record(refusal)
+            except LedgerError as error:
+                self._log.warning(Event.LEDGER_UNAVAILABLE, stage="accept", error=str(error))
 
 
 def _who_can_answer(job: NewJob) -> list[str]:
@@ -259,18 +288,3 @@ def _service_answer(call: ServiceCall, wait: Wait) -> ServiceAnswer:
     if call.service in wait.refusals:
         return ServiceAnswer(call.service, "refused", wait.refusals[call.service].status_code)
     return ServiceAnswer(call.service, "accepted")
-
-
-def _all_refused(job: NewJob, refusals: Sequence[Outcome]) -> Answer:
-    services = [
-        {"service": refusal.service, "reason": refusal.reason, "status_code": refusal.status_code}
-        for refusal in refusals
-    ]
-    detail = "No service took the request; nothing will be sent to the callback-url. It can be repeated."
-    problem = Problem(502, "all_services_refused", detail, extra={"services": services})
-    headers = {
-        "content-type": "application/problem+json",
-        "cache-control": "no-store",
-        "x-correlation-id": job.correlation_id,
-    }
-    return Answer(502, headers, problem.body(job.correlation_id))

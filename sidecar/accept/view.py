@@ -8,13 +8,15 @@ from uuid import UUID
 import orjson
 
 from sidecar.accept.answer import Answer
-from sidecar.model.delivery import Part
+from sidecar.model.delivery import DeliveryState, Part
 from sidecar.model.errors import ProblemError
 from sidecar.model.headers import decode_block
 from sidecar.model.job import JobView
 from sidecar.model.problems import Problem
 
 UNKNOWN = Problem(404, "job_unknown", "There is no such job, or it is not yours.")
+
+_UNFINISHED = frozenset({"invoking", "invoked"})
 
 
 class Jobs(Protocol):
@@ -39,7 +41,7 @@ async def render_job(jobs: Jobs, job_id: UUID, application: str, correlation_id:
             "job_id": str(view.job_id),
             "correlation_id": view.correlation_id,
             "route": view.route,
-            "status": view.state,
+            "status": job_status(view),
             "created_at": view.created_at,
             "deadline_at": view.deadline_at,
             "services": [asdict(service) for service in view.services],
@@ -78,6 +80,19 @@ async def render_result(jobs: Jobs, job_id: UUID, service: str, application: str
     headers |= {"cache-control": "no-store", "x-correlation-id": correlation_id, "x-result-status": part.status}
     headers |= {"x-job-id": str(job_id), "x-service": service, "x-content-type-options": "nosniff"}
     return Answer(200, headers, part.body)
+
+
+def job_status(view: JobView) -> str:
+    """Sum a job up: ``running`` until every invocation and every message has ended, then ``done``.
+
+    ``failed`` is a job that every service refused at once, of which the webhook never hears; ``cancelled`` one that
+    was ended by hand. A job is done also when results say failed: see its services and deliveries for that.
+    """
+    if view.state in {"failed", "cancelled"}:
+        return view.state
+    waiting = any(service.status in _UNFINISHED for service in view.services)
+    sending = any(delivery.state == DeliveryState.OPEN for delivery in view.deliveries)
+    return "running" if waiting or sending else "done"
 
 
 async def _owned(jobs: Jobs, job_id: UUID, application: str) -> JobView:
