@@ -12,7 +12,8 @@ from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.errors import LedgerError, LedgerUnavailable
 
 PARENTS = ("job", "payload", "invocation", "delivery")
-OPEN = {"invocation": "outcome IS NULL", "delivery": "state = 'open'"}
+OPEN = {"invocation": "outcome IS NULL", "delivery": "state = 'open' AND worker IS NULL"}
+OWNED = {"invocation": "outcome IS NULL", "delivery": "state = 'open' AND worker IS NOT NULL"}
 DAY = 86_400.0
 LEASE = "prune"
 LEASE_TIME = 600.0
@@ -122,6 +123,11 @@ class Partitions:
         # A name of a table cannot be a parameter. These come from the catalogue and have a narrow form.
         if not NAME.fullmatch(part.name) or part.parent not in PARENTS:
             raise LedgerError("a partition has an unexpected name")
-        text = template.format(parent=part.parent, partition=part.name, open=OPEN.get(part.parent, ""))
+        text = template.format(
+            parent=part.parent,
+            partition=part.name,
+            open=OPEN.get(part.parent, ""),
+            owned=OWNED.get(part.parent, ""),
+        )
         rows = await self._pool.fetch(text)
         return bool(rows and rows[0]["open"])

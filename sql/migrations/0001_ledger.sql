@@ -179,8 +179,12 @@ BEGIN
         WHERE h.inhparent IN ('invocation'::regclass, 'delivery'::regclass) AND NOT h.inhdetachpending
         ORDER BY right(c.relname, 8)
     LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I WHERE %s)', part.nspname, part.relname,
-                       CASE part.parent WHEN 'invocation' THEN 'outcome IS NULL' ELSE 'state = ''open''' END)
+        EXECUTE format(
+            CASE part.parent
+                WHEN 'invocation' THEN 'SELECT EXISTS (SELECT FROM %1$I.%2$I WHERE outcome IS NULL)'
+                ELSE 'SELECT EXISTS (SELECT FROM %1$I.%2$I WHERE state = ''open'' AND worker IS NULL)'
+                     ' OR EXISTS (SELECT FROM %1$I.%2$I WHERE state = ''open'' AND worker IS NOT NULL)'
+            END, part.nspname, part.relname)
         INTO found;
         IF found THEN
             RETURN least(ledger_id_floor(part.day::timestamp AT TIME ZONE 'UTC'), ledger_id_floor(now() - interval '1 hour'));
