@@ -13,11 +13,9 @@ BucketName = Annotated[str, Field(min_length=3, max_length=63)]
 Style = Literal["encoded", "file"]
 
 
-class LinkSigning(Section):
-    """The credentials that sign download links."""
+class StoreKeys(Section):
+    """A pair of keys of the store."""
 
-    session: Annotated[Duration, lasting("15m", "12h")] = 12 * HOUR
-    """Length of the session that signs links, a duration; no link outlives it."""
     access_key: SecretStr | None = None
     """The access key itself: for the environment, never for the file."""
     access_key_file: Path | None = None
@@ -26,6 +24,32 @@ class LinkSigning(Section):
     """The secret key itself: for the environment, never for the file."""
     secret_key_file: Path | None = None
     """File that holds the secret key."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if self._has_access_key != self._has_secret_key:
+            raise ValueError("needs access_key_file and secret_key_file both, or neither of them")
+        return self
+
+    @property
+    def given(self) -> bool:
+        """Whether there are keys at all."""
+        return self._has_access_key
+
+    @property
+    def _has_access_key(self) -> bool:
+        return self.access_key is not None or self.access_key_file is not None
+
+    @property
+    def _has_secret_key(self) -> bool:
+        return self.secret_key is not None or self.secret_key_file is not None
+
+
+class LinkSigning(StoreKeys):
+    """The credentials that sign download links."""
+
+    session: Annotated[Duration, lasting("15m", "12h")] = 12 * HOUR
+    """Length of the session that signs links, a duration; no link outlives it."""
 
 
 class ServerSideEncryption(Section):
@@ -67,6 +91,8 @@ class OffloadSettings(Section):
     """Address of the store as consumers reach it; links are signed for it. Unset: endpoint_url."""
     path_style: bool = True
     """Whether the bucket stands in the path, as on-premises stores want it; false in AWS."""
+    credentials: StoreKeys = StoreKeys()
+    """Keys for the store on-premises. Unset: AWS's usual chain (environment, IRSA, instance)."""
     ca_file: Path | None = None
     """PEM file of the authorities that the store's certificate is checked against. Unset: the system's."""
     proxy: BaseUrl | None = None
