@@ -177,16 +177,31 @@ class Sidecar:
                 return
 
     async def _let_go(self) -> None:
-        """Finish what is under way, within the drain time-out, and give the rest back."""
+        """Finish what is under way and give the rest back, within the drain time-out; others find what is left."""
         await self._supervisor.cancel("work")
         fanout, deliver = self._stages.fanout, self._stages.deliver
-        await fanout.give_back_queued()
-        await deliver.give_back_queued()
         within = self._settings.worker.drain_timeout
-        await asyncio.gather(fanout.lanes.drain(within), deliver.lanes.drain(within), self._background.drain(within))
-        released = await self._ledger.release_all()
-        if released:
-            self._log.info(Event.WORK_RELEASED, rows=released)
+        await asyncio.gather(
+            self._give_back_queued(within),
+            fanout.lanes.drain(within),
+            deliver.lanes.drain(within),
+            self._background.drain(within),
+        )
+        try:
+            released = await self._ledger.release_all()
+        except LedgerUnavailable as error:
+            self._log.warning(Event.LEDGER_UNAVAILABLE, stage="stop", error=str(error))
+        else:
+            if released:
+                self._log.info(Event.WORK_RELEASED, rows=released)
+
+    async def _give_back_queued(self, within: float) -> None:
+        """Return what was not begun. Its release waits for a database that is away, and a stop must not."""
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.gather(self._stages.fanout.give_back_queued(), self._stages.deliver.give_back_queued())
+        except (TimeoutError, LedgerUnavailable) as error:
+            self._log.warning(Event.LEDGER_UNAVAILABLE, stage="stop", error=str(error))
 
     def _guard(self, duties: Sequence[Periodic], name: str) -> None:
         for duty in duties:

@@ -1,5 +1,6 @@
 """The stage that calls webhooks. Work comes in committed and owned; how each attempt ended is committed again."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -98,8 +99,8 @@ class Deliver:
 
     async def give_back_queued(self) -> None:
         """Release deliveries that were not begun."""
-        for delivery in self.forget_queued():
-            await self._finish(delivery, DeliveryState.OPEN, attempted=False)
+        queued = self.forget_queued()
+        await asyncio.gather(*(self._finish(delivery, DeliveryState.OPEN, attempted=False) for delivery in queued))
 
     def _enqueue(self, delivery: Delivery) -> None:
         self.lanes.put(delivery.endpoint, delivery)

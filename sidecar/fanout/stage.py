@@ -1,5 +1,6 @@
 """The stage that calls services. Work comes in committed and owned; whatever becomes of it is committed again."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -141,8 +142,8 @@ class Fanout:
 
     async def give_back_queued(self) -> None:
         """Release invocations that were not begun."""
-        for invocation in self.forget_queued():
-            await self._release(invocation, retry_in=0.0, attempted=False)
+        queued = self.forget_queued()
+        await asyncio.gather(*(self._release(invocation, retry_in=0.0, attempted=False) for invocation in queued))
 
     async def _attempt(self, invocation: Invocation) -> None:
         try:

@@ -154,7 +154,8 @@ class Lane:
         self.wake.set()
         task, self._task = self._task, None
         if task is not None:
-            await asyncio.wait({task}, timeout=timeout)
+            if self.link.up:  # a database that is away is not waited for: whoever lives takes the work over
+                await asyncio.wait({task}, timeout=timeout)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         for queue in self._queues:
