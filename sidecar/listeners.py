@@ -18,6 +18,7 @@ from sidecar.settings.secrets import read_secret
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 from sidecar.web.admin import AdminHandler, Exposition
+from sidecar.web.body import BodyReader
 from sidecar.web.callbacks import CallbacksHandler
 from sidecar.web.gateway import GatewayHandler
 from sidecar.web.protocol import Limits
@@ -43,14 +44,25 @@ class Listeners:
 
     async def open_admin(self, *, exposition: Exposition, why_not_ready: Callable[[], str | None]) -> None:
         """Open the listener for probes and metrics."""
-        await self._serve("admin", self._settings.admin.listen, AdminHandler(ready=why_not_ready, metrics=exposition))
+        admin = self._settings.admin
+        handler = AdminHandler(
+            ready=why_not_ready,
+            metrics=exposition,
+            open_paths=admin.open,
+            tokens=[read_secret(token.token, token.token_file).get_secret_value() for token in admin.tokens],
+        )
+        await self._serve("admin", admin.listen, handler)
 
     async def open_callbacks(self, *, gather: Gather) -> None:
         """Open the listener that services call back."""
         handler = CallbacksHandler(
             gather=gather,
-            max_body=self._settings.max_callback_body,
-            body_idle=self._settings.gateway.timeouts.body_idle,
+            bodies=BodyReader(
+                limit=self._settings.max_callback_body,
+                budget=self._settings.gateway.max_in_flight_bytes,
+                idle_timeout=self._settings.gateway.timeouts.body_idle,
+                total_timeout=self._settings.callbacks.body_timeout,
+            ),
         )
         await self._serve("callbacks", self._settings.callbacks.listen, handler)
 
@@ -63,8 +75,11 @@ class Listeners:
             acceptor=acceptor,
             jobs=jobs,
             max_pending=gateway.max_pending,
-            max_body=self._settings.max_request_body,
-            body_idle=gateway.timeouts.body_idle,
+            bodies=BodyReader(
+                limit=self._settings.max_request_body,
+                budget=gateway.max_in_flight_bytes,
+                idle_timeout=gateway.timeouts.body_idle,
+            ),
             metrics=self._metrics,
         )
         await self._serve("gateway", gateway.listen, handler)

@@ -24,6 +24,7 @@ class RecordKind:
     def __init__(self, queries: Queries, ownership: Ownership) -> None:
         self._queries = queries
         self._ownership = ownership
+        self._outcomes = ownership.stats.outcomes
 
     def unique(self, item: Outcome, /) -> Hashable:
         """Each invocation once: of two outcomes the second has to see the first."""
@@ -51,6 +52,7 @@ class RecordKind:
             place = row["n"]
             if place is not None:
                 results[place - 1] = WON
+                self._outcomes[items[place - 1].outcome] += 1
             if row["worker"] is not None:
                 messages.append(delivery(row, None if place is None else items[place - 1]))
         self._drop(items)

@@ -18,13 +18,13 @@ class Ownership:
     not taken: that worker is buried, and the sweep gives its rows to others.
     """
 
-    __slots__ = ("_handover", "_stats", "registry", "worker")
+    __slots__ = ("_handover", "registry", "stats", "worker")
 
     def __init__(self, handover: Handover, stats: LedgerStats) -> None:
         self.worker = 0
         self.registry = Registry()
         self._handover = handover
-        self._stats = stats
+        self.stats = stats
 
     def living(self) -> int:
         """Tell the worker id that new rows may be owned under.
@@ -74,6 +74,6 @@ class Ownership:
 
     def _report(self, error: Exception) -> None:
         # What was not taken is out of the registry again: reconciling finds it.
-        self._stats.handover_faults += 1
+        self.stats.handover_faults += 1
         context = {"message": "handing committed work over failed", "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)

@@ -3,14 +3,17 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from sidecar.model.outcome import OutcomeKind
+
 
 @dataclass(slots=True)
 class LedgerStats:
-    """Monotonic counts: statements by query name, batches and rows by kind, connections by what happened to them."""
+    """Monotonic counts: statements by query, batches and rows by kind, outcomes, connections by their fate."""
 
     statements: Counter[str] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(OutcomeKind, 0)))
     rejected: Counter[str] = field(default_factory=Counter)  # rows that failed alone, by kind
     conflicts: int = 0  # batches that were repeated after a deadlock
     connects: int = 0

@@ -40,4 +40,4 @@ class AdminSettings(Section):
     )
     """Paths that need no token."""
     tokens: tuple[AdminToken, ...] = ()
-    """Tokens that open everything else."""
+    """Bearer tokens that open everything else."""

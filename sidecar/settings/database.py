@@ -31,7 +31,7 @@ class DatabaseSettings(Section):
     password_file: Path | None = None
     """File that holds the password; it is read again at every connect."""
     pool: int = Field(default=10, ge=2, le=1000)
-    """Most connections of one worker process."""
+    """Connections of one worker process for claims, duties and reads; writes and the beat have three more."""
     pooler: Literal["none", "transaction"] = "none"
     """``transaction`` works behind a pooler that changes connections between transactions, such as PgBouncer."""
     max_body: Annotated[Size, sized("1KiB", "512MiB")] = 32 * MIB

@@ -120,4 +120,4 @@ class GatewaySettings(Section):
     max_pending: int = Field(default=5000, ge=1)
     """Most requests under way at once; beyond them the answer is 503."""
     max_in_flight_bytes: Annotated[Size, sized("1MiB", "1TiB")] = 64 * MIB
-    """Most bytes of request bodies in memory at once, a size; beyond them the answer is 503."""
+    """Most bytes of bodies in memory at once, on each listener and for calls under way, a size; beyond them 503."""

@@ -10,7 +10,10 @@ from sidecar.settings.url_template import UrlTemplate, parse_path, parse_url
 def route_troubles(where: str, route: RouteSettings) -> Iterator[str]:
     """Yield what is wrong with one route, as ``routes[0].services[1].url: what; remedy``."""
     names: set[str] = set()
-    variables = frozenset(parse_path(route.path).variables)
+    template = parse_path(route.path)
+    if "_jobs" in template.segments:
+        yield f"{where}.path: {route.path} has a segment _jobs, under which the sidecar tells of jobs; rename it"
+    variables = frozenset(template.variables)
     for index, service in enumerate(route.services):
         here = f"{where}.services[{index}]"
         if service.name in names:

@@ -68,7 +68,7 @@ def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
 def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _egress(settings.webhook)
     yield from _offload(settings)
-    if settings.retry != RetrySettings():
+    if settings.retry.model_copy(update={"scan_interval": RetrySettings().scan_interval}) != RetrySettings():
         yield "retry", "a failed message is not repeated by this version; it is kept as failed"
     if settings.gateway.per_application != PerApplication():
         yield "gateway.per_application", "applications are not limited by this version"
@@ -78,8 +78,8 @@ def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "retention.audit", "no audit is kept by this version, since operators cannot act yet"
     if settings.telemetry.otlp_endpoint is not None:
         yield "telemetry.otlp_endpoint", "no traces are sent by this version"
-    if settings.admin.tokens:
-        yield "admin.tokens", "only the open paths exist in this version"
+    if settings.retention.bodies != RetentionSettings().bodies:
+        yield "retention.bodies", "bodies are kept as long as their jobs by this version"
 
 
 def _egress(webhook: WebhookSettings) -> Iterator[tuple[str, str]]:

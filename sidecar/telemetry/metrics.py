@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sidecar import __version__
-from sidecar.model.outcome import OutcomeKind, Verdict
+from sidecar.model.outcome import Verdict
 from sidecar.model.reasons import DeliveryReason, InvocationReason
 from sidecar.telemetry.histogram import Histogram
 
@@ -42,7 +42,6 @@ class Metrics(Collector):
         self._jobs = Counter(dict.fromkeys(ANSWERS, 0))
         self._invocations = Counter(dict.fromkeys((OK, *InvocationReason), 0))
         self._callbacks = Counter(dict.fromkeys(Verdict, 0))
-        self._outcomes = Counter(dict.fromkeys(OutcomeKind, 0))
         reasons = (OK, *DeliveryReason)
         self._deliveries = Counter({(reason, name): 0 for name in (*endpoints, OTHER) for reason in reasons})
         self._accept_seconds = Histogram("sidecar_accept_seconds", "Time from a request's head to its answer.")
@@ -70,10 +69,6 @@ class Metrics(Collector):
         """Count a callback by what became of it."""
         self._callbacks[verdict] += 1
 
-    def outcome_recorded(self, outcome: OutcomeKind) -> None:
-        """Count the end of an invocation."""
-        self._outcomes[outcome] += 1
-
     def delivery_attempted(self, reason: DeliveryReason | None, endpoint: str, seconds: float) -> None:
         """Count an attempt at a webhook; no reason means that it was delivered."""
         self._deliveries[reason or OK, endpoint] += 1
@@ -92,7 +87,6 @@ class Metrics(Collector):
         yield _counter("jobs", "Answers of the gateway listener.", ("status",), _single(self._jobs))
         yield _counter("invocation_attempts", "Calls of services.", ("reason",), _single(self._invocations))
         yield _counter("callbacks", "Callbacks of services.", ("verdict",), _single(self._callbacks))
-        yield _counter("outcomes", "Ends of invocations.", ("outcome",), _single(self._outcomes))
         yield _counter("delivery_attempts", "Attempts at webhooks.", ("reason", "endpoint"), self._deliveries.items())
         for what, by_kind in self._statements().items():
             yield _counter(f"ledger_{what}", f"Ledger: {what} by kind.", ("kind",), _single(by_kind))

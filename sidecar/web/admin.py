@@ -1,19 +1,23 @@
 """The admin listener: probes and metrics."""
 
-from collections.abc import Callable
+import hmac
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from sidecar.model.errors import ProblemError
-from sidecar.model.problems import CONTENT_TYPE, TYPE_PREFIX, Problem
+from sidecar.model.problems import Problem
+from sidecar.web.problem import problem_response
 
 _JSON = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-_PROBLEM = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
 _TEXT = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
+PATHS = ("/livez", "/readyz", "/metrics")
 _NOT_FOUND = Problem(404, "not_found", "Here are /livez, /readyz and /metrics.")
+_UNAUTHORIZED = Problem(
+    401, "unauthorized", "Send a token of admin.tokens as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
+)
 _READING_ONLY = Problem(405, "method_not_allowed", "Use GET.", headers={"Allow": "GET, HEAD"})
 
 
@@ -31,17 +35,30 @@ class AdminHandler:
         ready: Why this process should get no requests now; ``None`` when it may. The state of the database is no
             such reason: while it is away callers must get our 503 with Retry-After, not a missing service.
         metrics: What ``/metrics`` shows.
+        open_paths: Paths that need no token.
+        tokens: Bearer tokens (RFC 6750), any of which opens every path.
     """
 
-    def __init__(self, *, ready: Callable[[], str | None], metrics: Exposition) -> None:
+    def __init__(
+        self,
+        *,
+        ready: Callable[[], str | None],
+        metrics: Exposition,
+        open_paths: Collection[str] = PATHS,
+        tokens: Sequence[str] = (),
+    ) -> None:
         self._why_not = ready
         self._metrics = metrics
+        self._open = frozenset(open_paths)
+        self._tokens = [token.encode() for token in tokens]
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path = request.path
-        if path not in {"/livez", "/readyz", "/metrics"}:
+        if path not in PATHS:
             raise ProblemError(_NOT_FOUND)
+        if path not in self._open:
+            self._authorize(request.headers.get("Authorization", ""))
         if request.method not in {"GET", "HEAD"}:
             raise ProblemError(_READING_ONLY)
         if path == "/metrics":
@@ -50,16 +67,17 @@ class AdminHandler:
             return web.Response(body=b'{"status":"alive"}', headers=_JSON)
         return self._readiness()
 
+    def _authorize(self, authorization: str) -> None:
+        scheme, _, given = authorization.partition(" ")
+        token = given.strip().encode()
+        known = False
+        for candidate in self._tokens:
+            known |= hmac.compare_digest(candidate, token)
+        if scheme.lower() != "bearer" or not known:
+            raise ProblemError(_UNAUTHORIZED)
+
     def _readiness(self) -> web.Response:
         reason = self._why_not()
         if reason is None:
             return web.Response(body=b'{"status":"ready"}', headers=_JSON)
-        document = {
-            "type": f"{TYPE_PREFIX}not_ready",
-            "title": "The sidecar should get no requests now",
-            "status": 503,
-            "detail": f"Not ready: {reason}.",
-            "code": "not_ready",
-            "reasons": [reason],
-        }
-        return web.Response(status=503, body=orjson.dumps(document), headers=_PROBLEM)
+        return problem_response(Problem(503, "not_ready", f"Not ready: {reason}.", extra={"reasons": [reason]}))

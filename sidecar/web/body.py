@@ -6,10 +6,67 @@ from aiohttp import web
 from aiohttp.http import HttpVersion10
 from aiohttp.web_protocol import RequestPayloadError
 
+from sidecar.kit.budget import ByteBudget
 from sidecar.model.errors import ProblemError
 from sidecar.model.problems import Problem
 
+_NO_ROOM = Problem(503, "overloaded", "Too many bytes are under way; repeat in a second.", {"retry-after": "1"})
 _UNREADABLE = Problem(400, "body_unreadable", "The body ended before it was complete, or its framing is broken.")
+
+
+class BodyReader:
+    """Reads the bodies of one listener, and bounds what they hold in memory together.
+
+    Args:
+        limit: Most bytes of one body.
+        budget: Most bytes of all bodies under way; a body that does not fit is answered 503.
+        idle_timeout: Longest pause between two pieces, in seconds.
+        total_timeout: Longest time of one body in all, in seconds; ``None`` sets no bound.
+    """
+
+    def __init__(self, *, limit: int, budget: int, idle_timeout: float, total_timeout: float | None = None) -> None:
+        self._limit = limit
+        self._budget = ByteBudget(budget)
+        self._idle_timeout = idle_timeout
+        self._total_timeout = total_timeout
+
+    async def read(self, request: web.BaseRequest, *, limit: int | None = None) -> bytes:
+        """Read one body; its bytes count until :meth:`done` is told.
+
+        Raises:
+            ProblemError: as :func:`read_body`, and 503 ``overloaded``.
+        """
+        declared = request.content_length or 0
+        most = self._limit if limit is None else min(self._limit, limit)
+        if declared > most:
+            raise _too_large(most)
+        self._hold(declared)
+        try:
+            body = await self._read(request, most)
+        except BaseException:
+            self._budget.give(declared)
+            raise
+        if not declared:
+            self._hold(len(body))
+        return body
+
+    def done(self, body: bytes) -> None:
+        """Let go of a body that was read."""
+        self._budget.give(len(body))
+
+    def _hold(self, size: int) -> None:
+        if not self._budget.take(size):
+            raise ProblemError(_NO_ROOM)
+
+    async def _read(self, request: web.BaseRequest, limit: int) -> bytes:
+        if self._total_timeout is None or request.content.is_eof():
+            return await read_body(request, limit=limit, idle_timeout=self._idle_timeout)
+        try:
+            async with asyncio.timeout(self._total_timeout):
+                return await read_body(request, limit=limit, idle_timeout=self._idle_timeout)
+        except TimeoutError as error:
+            detail = f"The body took longer than {self._total_timeout:g} seconds in all."
+            raise ProblemError(Problem(408, "body_timeout", detail)) from error
 
 
 async def read_body(request: web.BaseRequest, *, limit: int, idle_timeout: float) -> bytes:

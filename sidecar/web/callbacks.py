@@ -5,7 +5,7 @@ from aiohttp import web
 from sidecar.gather.stage import Gather
 from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
-from sidecar.web.body import read_body
+from sidecar.web.body import BodyReader
 from sidecar.web.problem import problem_response
 
 _PREFIX = "/callbacks/"
@@ -19,10 +19,9 @@ UNAVAILABLE = Problem(
 class CallbacksHandler:
     """Parse, call the stage, render. 202 means durable: the service may forget its result."""
 
-    def __init__(self, *, gather: Gather, max_body: int, body_idle: float) -> None:
+    def __init__(self, *, gather: Gather, bodies: BodyReader) -> None:
         self._gather = gather
-        self._max_body = max_body
-        self._body_idle = body_idle
+        self._bodies = bodies
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer ``POST /callbacks/{job}/{service}/{token}``."""
@@ -45,5 +44,8 @@ class CallbacksHandler:
             raise ProblemError(Problem(405, "method_not_allowed", "Use POST.", {"allow": "POST"}))
         job, service, token = segments
         job_id, kind = self._gather.authenticate(job, service, token)
-        body = await read_body(request, limit=self._max_body, idle_timeout=self._body_idle)
-        await self._gather.receive(job_id, service, kind=kind, headers=request.raw_headers, body=body)
+        body = await self._bodies.read(request)
+        try:
+            await self._gather.receive(job_id, service, kind=kind, headers=request.raw_headers, body=body)
+        finally:
+            self._bodies.done(body)

@@ -15,7 +15,7 @@ from sidecar.model.problems import Problem
 from sidecar.settings.media_types import match_media_type
 from sidecar.settings.route_table import RouteTable
 from sidecar.telemetry.metrics import Metrics
-from sidecar.web.body import read_body
+from sidecar.web.body import BodyReader
 from sidecar.web.problem import problem_response
 
 _JOBS = "/_jobs/"
@@ -36,8 +36,7 @@ class GatewayHandler:
         acceptor: Acceptor,
         jobs: Jobs,
         max_pending: int,
-        max_body: int,
-        body_idle: float,
+        bodies: BodyReader,
         metrics: Metrics,
     ) -> None:
         self._rules = rules
@@ -45,8 +44,7 @@ class GatewayHandler:
         self._acceptor = acceptor
         self._jobs = jobs
         self._max_pending = max_pending
-        self._max_body = max_body
-        self._body_idle = body_idle
+        self._bodies = bodies
         self._metrics = metrics
         self._pending = 0
 
@@ -83,11 +81,14 @@ class GatewayHandler:
         if not match_media_type(match.route.accepts, request.headers.get("content-type")):
             detail = "This route takes " + ", ".join(match.route.accepts) + "."
             raise ProblemError(Problem(415, "media_type_unsupported", detail))
-        limit = min(self._max_body, match.route.max_body or self._max_body)
-        body = await read_body(request, limit=limit, idle_timeout=self._body_idle)
-        accepted = await self._acceptor.accept(read, match, method=request.method, target=request.raw_path, body=body)
-        self._metrics.job_answered(accepted.answer.status, time.monotonic() - began)
-        return await self._write(request, accepted)
+        target = request.raw_path
+        body = await self._bodies.read(request, limit=match.route.max_body)
+        try:
+            accepted = await self._acceptor.accept(read, match, method=request.method, target=target, body=body)
+            self._metrics.job_answered(accepted.answer.status, time.monotonic() - began)
+            return await self._write(request, accepted)
+        finally:
+            self._bodies.done(body)
 
     async def _write(self, request: web.BaseRequest, accepted: Accepted) -> web.StreamResponse:
         """Write the answer here rather than after the handler: what follows depends on whether it was written."""

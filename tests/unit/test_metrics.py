@@ -2,7 +2,7 @@ import asyncio
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.model.outcome import OutcomeKind, Verdict
+from sidecar.model.outcome import Verdict
 from sidecar.model.reasons import DeliveryReason, InvocationReason
 from sidecar.telemetry.histogram import BOUNDS
 from sidecar.telemetry.metrics import Metrics
@@ -32,8 +32,6 @@ def test_all_series_of_closed_sets_are_there_before_anything_happened() -> None:
             assert value(found, "sidecar_delivery_attempts_total", reason=reason, endpoint=endpoint) == 0
     for verdict in Verdict:
         assert value(found, "sidecar_callbacks_total", verdict=verdict) == 0
-    for outcome in OutcomeKind:
-        assert value(found, "sidecar_outcomes_total", outcome=outcome) == 0
     assert value(found, "sidecar_jobs_total", status="202") == 0
 
 
@@ -44,7 +42,7 @@ def test_what_is_counted_is_shown() -> None:
     metrics.invocation_attempted(None)
     metrics.invocation_attempted(InvocationReason.BUSY, 1.5)
     metrics.callback_received(Verdict.SAME)
-    metrics.outcome_recorded(OutcomeKind.RESULT)
+
     metrics.delivery_attempted(None, "other", 0.2)
     metrics.delivery_attempted(DeliveryReason.DNS, "other", 0.2)
     metrics.gauge("queue_length", "Waiting work.", lambda: 3)
@@ -54,7 +52,6 @@ def test_what_is_counted_is_shown() -> None:
     assert value(found, "sidecar_invocation_attempts_total", reason="ok") == 1
     assert value(found, "sidecar_invocation_attempts_total", reason="busy") == 1
     assert value(found, "sidecar_callbacks_total", verdict="same") == 1
-    assert value(found, "sidecar_outcomes_total", outcome="result") == 1
     assert value(found, "sidecar_delivery_attempts_total", reason="ok", endpoint="other") == 1
     assert value(found, "sidecar_delivery_attempts_total", reason="dns", endpoint="other") == 1
     assert value(found, "sidecar_ledger_rows_total", kind="accept") == 7

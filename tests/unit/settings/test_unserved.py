@@ -66,7 +66,7 @@ def test_what_would_protect_less_than_it_says_keeps_the_sidecar_from_starting(ov
         ({"retention__objects": "8d"}, "retention.objects"),
         ({"retention__audit": "8d"}, "retention.audit"),
         ({"telemetry__otlp_endpoint": "http://otel:4318"}, "telemetry.otlp_endpoint"),
-        ({"admin__tokens": [{"name": "a", "role": "viewer", "token_file": "/t"}]}, "admin.tokens"),
+        ({"retention__bodies": "1h"}, "retention.bodies"),
         ({"webhook__endpoints": [{**ENDPOINT, "threshold": "1KiB"}]}, "webhook.endpoints[0]"),
         ({"webhook__endpoints": [{**ENDPOINT, "style": "file"}]}, "webhook.endpoints[0]"),
         ({"routes": [make_route(offload={"bucket": "eu-results"})]}, "routes[0].offload"),
@@ -87,5 +87,5 @@ def test_the_egress_settings_that_were_written_are_named() -> None:
 
 
 def test_defaults_that_are_written_out_are_no_warning() -> None:
-    over = {"retry__cap": "1h", "gateway__per_application__running_jobs": 1000, "offload__prefix": "sidecar/"}
+    over = {"retry__cap": "1h", "retry__scan_interval": "2s", "gateway__per_application__running_jobs": 1000, "offload__prefix": "sidecar/"}
     assert names(fatal=False, **over) == ["webhook.allow_hosts"]
