@@ -222,7 +222,13 @@ class Sidecar:
 
 
 def _ledger_counts(stats: LedgerStats) -> Mapping[str, Mapping[str, int]]:
-    return {"statements": stats.statements, "batches": stats.batches, "rows": stats.rows, "rejected": stats.rejected}
+    return {
+        "statements": stats.statements,
+        "batches": stats.batches,
+        "rows": stats.rows,
+        "rejected": stats.rejected,
+        "outcomes": stats.outcomes,
+    }
 
 
 def _ledger_config(settings: Settings) -> LedgerConfig:
