@@ -64,3 +64,23 @@ async def test_metrics_are_shown_in_the_text_format(admin: aiohttp.ClientSession
 async def test_there_is_nothing_else(method: str, path: str, status: int, admin: aiohttp.ClientSession) -> None:
     async with admin.request(method, path) as answer:
         assert (answer.status, answer.content_type) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [(None, 401), ("Bearer wrong", 401), ("Basic s3cret", 401), ("Bearer", 401), ("bearer s3cret", 200)],
+)
+async def test_a_path_that_is_not_open_needs_a_token(authorization: str | None, status: int, state: State) -> None:
+    handler = AdminHandler(
+        ready=lambda: None, metrics=state.metrics, open_paths=["/livez"], tokens=["another", "s3cret"]
+    )
+    log = make_log("json", "info", io.BytesIO())
+    listener = await serve(handler, name="admin", host="127.0.0.1", port=0, log=log)
+    headers = {} if authorization is None else {"Authorization": authorization}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.port}") as client:
+        async with client.get("/metrics", headers=headers) as answer:
+            assert answer.status == status
+            assert "s3cret" not in await answer.text()
+        async with client.get("/livez") as answer:
+            assert answer.status == 200
+    await listener.stop(1)

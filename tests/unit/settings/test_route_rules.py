@@ -67,6 +67,7 @@ def test_the_same_path_with_other_methods_is_no_conflict() -> None:
             make_route(services=[make_service(strip_headers=["Cookie"], forward_headers=["cookie"])]),
             "routes[0].services[0].forward_headers: cookie is in strip_headers too",
         ),
+        (make_route(path="/orders/_jobs/{id}"), "routes[0].path: /orders/_jobs/{id} has a segment _jobs"),
     ],
 )
 def test_a_route_that_contradicts_itself_is_named_with_the_remedy(route: dict[str, Any], line: str) -> None:
