@@ -28,9 +28,9 @@ WIDTH = 120
 def read_options(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="how often relay and sidecar are measured in turn")
-    parser.add_argument("--seconds", type=float, default=6.0, help="length of a measured window")
-    parser.add_argument("--warmup", type=float, default=1.5, help="seconds of load before each window")
+    parser.add_argument("--rounds", type=int, default=6, help="how often relay and sidecar are measured in turn")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a measured window")
+    parser.add_argument("--warmup", type=float, default=0.75, help="seconds of load before each window")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], help="numbers of callers at once")
     parser.add_argument("--size", type=int, default=1024, help="bytes of each body")
     parser.add_argument("--rss-jobs", type=int, default=200_000, help="jobs of the run that watches memory; 0: none")
