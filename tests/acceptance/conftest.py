@@ -3,12 +3,16 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from sidecar.dev.postgres import EmbeddedPostgres
+from tests.acceptance.harness.flows import Flow, flow_routes
 from tests.acceptance.harness.replica import Replica
 from tests.acceptance.harness.site import Ports, make_settings
 from tests.acceptance.harness.world import Places, World, open_world
+from tests.conftest import execute, run
 
 MakeReplica = Callable[..., Replica]
 
@@ -42,3 +46,42 @@ def make_replica(database: str, tmp_path: Path) -> Iterator[MakeReplica]:
     finally:
         for replica in made:
             replica.kill()
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """A database that the tests of one file share."""
+    name = f"module_{uuid4().hex}"
+    run(execute(postgres.superuser_dsn, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield postgres.dsn(name)
+    finally:
+        run(execute(postgres.superuser_dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="module")
+def flow_places() -> Places:
+    return Places.free()
+
+
+@pytest.fixture(scope="module")
+def flow_replica(
+    module_database: str, flow_places: Places, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Replica]:
+    """One process for the tests of a file, whose gateway identifies itself."""
+    ports = Ports.free()
+    settings = make_settings(module_database, ports, flow_routes(flow_places), secret=True)
+    replica = Replica(tmp_path_factory.mktemp("flow"), ports, settings)
+    replica.spawn()
+    try:
+        yield replica
+    finally:
+        replica.kill()
+
+
+@pytest.fixture
+async def flow(flow_places: Places, flow_replica: Replica) -> AsyncIterator[Flow]:
+    """A world of its own for each test, around the process that they share."""
+    async with open_world(flow_places) as opened:
+        await flow_replica.until_ready()
+        yield Flow(opened, flow_replica)

@@ -5,14 +5,11 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from sidecar.dev.postgres import EmbeddedPostgres
 from tests.acceptance.harness.replica import Replica, ending
 from tests.acceptance.harness.site import Ports, make_settings, route, service
-from tests.conftest import execute, run
 
 MARK = "s3cr3t-v4lue"
 LISTENERS = ("gateway", "callbacks", "admin")
@@ -65,17 +62,7 @@ def request(line: str, *headers: str, body: bytes = b"") -> bytes:
 
 
 @pytest.fixture(scope="module")
-def wire_database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
-    name = f"wire_{uuid4().hex}"
-    run(execute(postgres.superuser_dsn, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    try:
-        yield postgres.dsn(name)
-    finally:
-        run(execute(postgres.superuser_dsn, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-@pytest.fixture(scope="module")
-def spawned(wire_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+def spawned(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
     """One process for all these tests: whatever one of them sends, the next is answered."""
     ports = Ports.free()
     routes = [
@@ -83,7 +70,7 @@ def spawned(wire_database: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         route("/typed", service("billing", "http://127.0.0.1:9"), accepts=["application/json"], max_body="1KiB"),
     ]
     directory: Path = tmp_path_factory.mktemp("wire")
-    replica = Replica(directory, ports, make_settings(wire_database, ports, routes))
+    replica = Replica(directory, ports, make_settings(module_database, ports, routes))
     with ending(replica):
         replica.spawn()
         yield replica

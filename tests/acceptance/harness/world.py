@@ -14,15 +14,16 @@ from tests.acceptance.harness.webhooks import Message, Webhooks
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Ports of the world, known before it exists: settings name them. ``other`` is one more service origin."""
+    """Ports of the world, known before it exists: settings name them. Behind ``nobody`` nobody listens."""
 
     services: int
     other: int
     webhooks: int
+    nobody: int
 
     @classmethod
     def free(cls) -> "Places":
-        return cls(free_port(), free_port(), free_port())
+        return cls(free_port(), free_port(), free_port(), free_port())
 
     @property
     def services_url(self) -> str:
@@ -31,6 +32,10 @@ class Places:
     @property
     def other_url(self) -> str:
         return f"http://127.0.0.1:{self.other}"
+
+    @property
+    def nobody_url(self) -> str:
+        return f"http://127.0.0.1:{self.nobody}"
 
 
 class World:
