@@ -11,11 +11,10 @@ TICK = 0.02
 
 async def tick(seconds: float = TICK) -> None:
     """Let the world go on for a moment."""
-    loop = asyncio.get_running_loop()
-    over: asyncio.Future[None] = loop.create_future()
-    timer = loop.call_later(seconds, over.set_result, None)
+    over = asyncio.Event()
+    timer = asyncio.get_running_loop().call_later(seconds, over.set)
     try:
-        await over
+        await over.wait()
     finally:
         timer.cancel()
 
