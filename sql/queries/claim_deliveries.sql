@@ -1,5 +1,5 @@
 -- Claim due deliveries, a few of each endpoint that has free slots: fair without looking at endpoints that have none,
--- however many rows wait there. `low` and the bound on bytes are as in claim_invocations. An aggregate has no body here.
+-- however many rows wait there. `low`, the bound on bytes and the dead are as in claim_invocations. An aggregate has no body here.
 WITH c AS MATERIALIZED (
     SELECT x.* FROM unnest($4::text[], $5::int[], $6::timestamptz[]) AS q (endpoint, free, low)
     CROSS JOIN LATERAL (
@@ -7,6 +7,7 @@ WITH c AS MATERIALIZED (
         WHERE state = 'open' AND worker IS NULL AND endpoint = q.endpoint
           AND due_at <= now() AND due_at >= q.low AND job_id BETWEEN $1::uuid AND $2::uuid
         ORDER BY due_at LIMIT q.free FOR NO KEY UPDATE SKIP LOCKED) x
+    WHERE EXISTS (SELECT FROM worker WHERE worker_id = $3::bigint AND dead_at IS NULL)
 ), b AS MATERIALIZED (
     SELECT c.job_id, c.service, c.due, coalesce(p.headers, ''::bytea) AS headers, coalesce(p.body, ''::bytea) AS body,
            sum(coalesce(octet_length(p.body), 0) + 1) OVER w AS bytes, row_number() OVER w AS place

@@ -1,6 +1,8 @@
 -- Claim due invocations, a few of each service that has free slots: one busy service does not fill the share of the
 -- others. `low` is where the last scan of that service ended: under a long snapshot the index still holds what was
 -- claimed before it. Bodies are bounded in total; the first row is always taken.
+-- The dead claim nothing: a worker that was buried and does not know yet would take the same rows again and again, and
+-- the sweep would count each time as a crash.
 WITH c AS MATERIALIZED (
     SELECT x.* FROM unnest($4::text[], $5::int[], $6::timestamptz[]) AS q (service_key, free, low)
     CROSS JOIN LATERAL (
@@ -9,6 +11,7 @@ WITH c AS MATERIALIZED (
           AND next_attempt_at <= now() AND next_attempt_at >= q.low
           AND deadline_at > now() AND job_id BETWEEN $1::uuid AND $2::uuid
         ORDER BY next_attempt_at LIMIT q.free FOR NO KEY UPDATE SKIP LOCKED) x
+    WHERE EXISTS (SELECT FROM worker WHERE worker_id = $3::bigint AND dead_at IS NULL)
 ), b AS MATERIALIZED (
     SELECT c.job_id, c.service, c.due, p.headers, p.body,
            sum(octet_length(p.body) + 1) OVER w AS bytes, row_number() OVER w AS place

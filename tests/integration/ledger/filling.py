@@ -61,5 +61,6 @@ async def fill(direct: Any, *, rows: int, days: int, open_rows: int) -> None:
         await direct.execute(statement, rows, days, 0, at)
     for statement in (JOBS, PAYLOADS, OPEN_INVOCATIONS, OPEN_DELIVERIES):
         await direct.execute(statement, open_rows, 1, rows, at)
+    await direct.execute("INSERT INTO worker (worker_id, host, pid) OVERRIDING SYSTEM VALUE VALUES (7, 'here', 1)")
     for parent in PARENTS:
         await direct.execute(f"ANALYZE {parent}")

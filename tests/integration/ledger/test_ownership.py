@@ -68,6 +68,18 @@ async def test_what_a_dead_worker_inserts_after_the_sweep_is_found_by_the_next(d
         assert call.job_id == job.job_id
 
 
+async def test_the_buried_claim_nothing_while_they_do_not_know_it(database: str) -> None:
+    async with replica(database) as dead, replica(database) as here:
+        here.taker.full = [ENDPOINT]
+        job = await stored(here.ledger, make_job(here.ledger, "billing", "risk", owned=False))
+        await here.ledger.record(make_result(job.job_id, "risk"))
+        await die(dead.ledger)
+        assert await dead.ledger.claim_invocations({SERVICE_KEY: 5}) == []
+        assert await dead.ledger.claim_deliveries({ENDPOINT: 5}) == []
+        assert len(await here.ledger.claim_invocations({SERVICE_KEY: 5})) == 1
+        assert len(await here.ledger.claim_deliveries({ENDPOINT: 5})) == 1
+
+
 async def test_a_buried_worker_forgets_its_work_and_goes_on_under_a_new_id(database: str) -> None:
     died: list[int] = []
     async with replica(database, on_death=lambda: died.append(1)) as here:
