@@ -1,0 +1,1 @@
+"""The object store: the only package that speaks S3."""
