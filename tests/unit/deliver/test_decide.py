@@ -1,0 +1,67 @@
+"""What follows from each answer of a webhook: every status."""
+
+import orjson
+import pytest
+
+from sidecar.deliver.decide import Delivered, Rejected, Silent, decide
+from sidecar.model.reasons import DeliveryReason as Reason
+from sidecar.outbound.requests import Failure, FailureKind, Reply
+from tests.unit.builders import make_reply
+
+SILENT = {
+    408: Reason.REQUEST_TIMEOUT,
+    429: Reason.TOO_MANY_REQUESTS,
+    502: Reason.BAD_GATEWAY,
+    503: Reason.UNAVAILABLE,
+    504: Reason.GATEWAY_TIMEOUT,
+}
+REJECTED = {
+    401: Reason.UNAUTHORIZED,
+    403: Reason.FORBIDDEN,
+    410: Reason.GONE,
+    413: Reason.TOO_LARGE,
+    415: Reason.UNSUPPORTED_TYPE,
+}
+FAILURES = {
+    FailureKind.DNS: Reason.DNS,
+    FailureKind.CONNECT: Reason.CONNECT,
+    FailureKind.TLS: Reason.TLS,
+    FailureKind.TIMEOUT_CONNECT: Reason.TIMEOUT,
+    FailureKind.TIMEOUT: Reason.TIMEOUT,
+    FailureKind.RESET: Reason.RESET,
+    FailureKind.BAD_RESPONSE: Reason.BAD_RESPONSE,
+}
+
+
+@pytest.mark.parametrize("status", range(200, 600))
+def test_every_status_has_one_decision(status: int) -> None:
+    decision = decide(make_reply(status))
+    if status < 300:
+        assert decision == Delivered(status)
+    elif status in SILENT:
+        assert decision == Silent(status, SILENT[status])
+    elif status in REJECTED:
+        assert decision == Rejected(status, REJECTED[status])
+    else:
+        by_class = {3: Reason.REDIRECT, 4: Reason.REJECTED, 5: Reason.SERVER_ERROR}
+        assert decision == Rejected(status, by_class[status // 100])
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+@pytest.mark.parametrize("sent", [True, False])
+def test_no_answer_is_worth_another_attempt(kind: FailureKind, *, sent: bool) -> None:
+    assert decide(Failure(kind, sent=sent)) == Silent(None, FAILURES[kind])
+
+
+@pytest.mark.parametrize("code", ["101500", "101503", "101504", "101599", "303001"])
+def test_a_gateway_whose_backend_is_silent_is_worth_another_attempt(code: str) -> None:
+    assert decide(make_reply(500, body=orjson.dumps({"code": code}))) == Silent(500, Reason.WSO2_FAULT)
+
+
+@pytest.mark.parametrize("body", [b"", b'{"code": "900908"}', b'{"code": "101499"}', b"101503"])
+def test_a_plain_500_is_not(body: bytes) -> None:
+    assert decide(make_reply(500, body=body)) == Rejected(500, Reason.SERVER_ERROR)
+
+
+def test_a_success_that_broke_off_was_delivered_all_the_same() -> None:
+    assert decide(Reply(200, (), b"", truncated=True, broken=FailureKind.RESET)) == Delivered(200)

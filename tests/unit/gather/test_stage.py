@@ -1,0 +1,142 @@
+from uuid import UUID
+
+import pytest
+
+from sidecar.gather.stage import Gather, problem_of
+from sidecar.model.callback_token import CallbackTokens, TokenKind
+from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, ProblemError
+from sidecar.model.outcome import Outcome, Recorded, ResultStatus, Verdict
+from sidecar.model.route import FailedWhen, ServiceCall
+from sidecar.telemetry.metrics import Metrics
+from tests.unit.builders import JOB, NOW, Lines, make_call
+
+TOKENS = CallbackTokens([b"secret"])
+TOKEN = TOKENS.make(JOB, "billing", TokenKind.PLAIN)
+
+
+class Ledger:
+    def __init__(self, answer: Recorded | LedgerError, call: ServiceCall | None = None) -> None:
+        self.outcomes: list[Outcome] = []
+        self.asked = 0
+        self._answer = answer
+        self._call = call
+
+    async def record(self, outcome: Outcome) -> Recorded:
+        self.outcomes.append(outcome)
+        if isinstance(self._answer, LedgerError):
+            raise self._answer
+        return self._answer
+
+    async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
+        assert (job_id, service) == (JOB, "billing")
+        self.asked += 1
+        return self._call
+
+
+class Bench:
+    def __init__(self, answer: Recorded | LedgerError | Verdict = Verdict.WON, call: ServiceCall | None = None) -> None:
+        self.ledger = Ledger(Recorded(answer) if isinstance(answer, Verdict) else answer, call)
+        self.lines = Lines()
+        self.gather = Gather(ledger=self.ledger, tokens=TOKENS, log=self.lines.log, metrics=Metrics())
+
+    async def receive(self, kind: TokenKind = TokenKind.PLAIN, body: bytes = b"{}") -> None:
+        await self.gather.receive(JOB, "billing", kind=kind, headers=[(b"content-type", b"text/csv")], body=body)
+
+
+def test_a_genuine_address_names_its_job() -> None:
+    assert Bench().gather.authenticate(str(JOB), "billing", TOKEN) == (JOB, TokenKind.PLAIN)
+
+
+ADDRESSES = {
+    "a job that is none": ("job", "billing", TOKEN),
+    "no job": ("", "billing", TOKEN),
+    "another job": (str(UUID(int=JOB.int + 1)), "billing", TOKEN),
+    "the job without hyphens": (JOB.hex, "billing", TOKEN),
+    "the job in braces": (f"{{{JOB}}}", "billing", TOKEN),
+    "the job as a URN": (f"urn:uuid:{JOB}", "billing", TOKEN),
+    "another service": (str(JOB), "stock", TOKEN),
+    "no service": (str(JOB), "", TOKEN),
+    "a service that is no text": (str(JOB), "billing\udcff", TOKEN),
+    "a job that is no text": ("\udcff", "billing", TOKEN),
+    "no token": (str(JOB), "billing", ""),
+    "another kind": (str(JOB), "billing", "r" + TOKEN[1:]),
+    "more than the token": (str(JOB), "billing", TOKEN + "?"),
+}
+
+
+@pytest.mark.parametrize(("job", "service", "token"), ADDRESSES.values(), ids=ADDRESSES.keys())
+def test_every_other_address_is_unknown_alike(job: str, service: str, token: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        Bench().gather.authenticate(job, service, token)
+    problem = caught.value.problem
+    assert (problem.status, problem.code, problem.extra) == (404, "callback_unknown", {})
+
+
+async def test_a_callback_is_stored_before_it_is_acknowledged_and_told_without_its_body() -> None:
+    bench = Bench()
+    await bench.receive(body=b"SPY")
+    (outcome,) = bench.ledger.outcomes
+    assert (outcome.job_id, outcome.service, outcome.body) == (JOB, "billing", b"SPY")
+    (line,) = bench.lines.events()
+    assert (line["event"], line["verdict"], line["size"]) == ("callback.received", "won", 3)
+    assert "SPY" not in str(line)
+    assert bench.ledger.asked == 0  # the hot path looks nothing up
+
+
+async def test_a_rule_is_looked_up_where_the_token_says_there_is_one() -> None:
+    bench = Bench(call=make_call(failed_when=FailedWhen(pointer="/error")))
+    await bench.receive(TokenKind.RULED, body=b'{"error": 1}')
+    assert bench.ledger.outcomes[0].status is ResultStatus.FAILED
+
+
+async def test_an_invocation_that_is_gone_is_unknown() -> None:
+    bench = Bench(call=None)
+    with pytest.raises(ProblemError) as caught:
+        await bench.receive(TokenKind.RULED)
+    assert caught.value.problem.code == "callback_unknown"
+    assert bench.ledger.outcomes == []
+
+
+VERDICTS = {
+    Verdict.WON: None,
+    Verdict.SAME: None,
+    Verdict.EXPIRED: (410, "callback_too_late"),
+    Verdict.UNKNOWN: (404, "callback_unknown"),
+    Verdict.OTHER: (409, "callback_conflict"),
+    Verdict.FENCED: (503, "database_unavailable"),
+}
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+async def test_each_verdict_has_its_answer(verdict: Verdict) -> None:
+    problem = problem_of(Recorded(verdict))
+    assert (None if problem is None else (problem.status, problem.code)) == VERDICTS[verdict]
+    if problem is None:
+        await Bench(verdict).receive()
+    else:
+        with pytest.raises(ProblemError) as caught:
+            await Bench(verdict).receive()
+        assert caught.value.problem == problem
+
+
+def test_only_an_answer_that_asks_for_a_repetition_says_when() -> None:
+    for verdict in Verdict:
+        problem = problem_of(Recorded(verdict))
+        assert problem is None or ("retry-after" in problem.headers) == (problem.status == 503)
+
+
+def test_a_conflict_tells_what_stands_since_when() -> None:
+    problem = problem_of(Recorded(Verdict.OTHER, "result", NOW))
+    assert problem is not None
+    assert problem.extra == {"outcome": "result", "since": "2026-01-02T03:04:05+00:00"}
+
+
+async def test_what_the_database_cannot_store_is_not_asked_for_again() -> None:
+    with pytest.raises(ProblemError) as caught:
+        await Bench(LedgerRejected("bad")).receive()
+    assert caught.value.problem.status == 404
+
+
+async def test_an_outage_is_passed_on() -> None:
+    with pytest.raises(LedgerUnavailable):
+        await Bench(LedgerUnavailable("away")).receive()
