@@ -87,5 +87,10 @@ def test_the_egress_settings_that_were_written_are_named() -> None:
 
 
 def test_defaults_that_are_written_out_are_no_warning() -> None:
-    over = {"retry__cap": "1h", "retry__scan_interval": "2s", "gateway__per_application__running_jobs": 1000, "offload__prefix": "sidecar/"}
+    over = {
+        "retry__cap": "1h",
+        "retry__scan_interval": "2s",
+        "gateway__per_application__running_jobs": 1000,
+        "offload__prefix": "sidecar/",
+    }
     assert names(fatal=False, **over) == ["webhook.allow_hosts"]
