@@ -1,0 +1,133 @@
+"""The small duties: beat, take-over, reconcile, partitions."""
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from sidecar.ledger import Held, Pruned, Registry
+from sidecar.model.errors import LedgerUnavailable
+from sidecar.schedule.beat import Beat
+from sidecar.schedule.partitions import Partitions
+from sidecar.schedule.reconcile import Reconcile
+from sidecar.schedule.takeover import TakeOver
+from tests.unit.builders import JOB, Lines
+
+
+class Workers:
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.calls: list[str] = []
+        self._fault = fault
+
+    async def beat(self) -> bool:
+        self.calls.append("beat")
+        if self._fault is not None:
+            raise self._fault
+        return True
+
+    async def observe(self) -> int:
+        self.calls.append("observe")
+        return 1
+
+
+async def test_a_worker_beats_before_it_looks_at_the_others() -> None:
+    workers = Workers()
+    assert not await Beat(workers).run_once()
+    assert workers.calls == ["beat", "observe"]
+
+
+async def test_who_cannot_beat_buries_nobody() -> None:
+    workers = Workers(LedgerUnavailable("away"))
+    with pytest.raises(LedgerUnavailable):
+        await Beat(workers).run_once()
+    assert workers.calls == ["beat"]
+
+
+class Dead:
+    def __init__(self, *rows: int) -> None:
+        self._rows = list(rows)
+
+    async def take_over(self) -> int:
+        return self._rows.pop(0)
+
+
+async def test_the_work_of_the_dead_is_freed_until_there_is_none() -> None:
+    lines = Lines()
+    duty = TakeOver(Dead(500, 3, 0), log=lines.log)
+    assert [await duty.run_once() for _ in range(3)] == [True, True, False]
+    assert [(line["event"], line["rows"]) for line in lines.events()] == [
+        ("work.taken_over", 500),
+        ("work.taken_over", 3),
+    ]
+
+
+class Mine:
+    """What the ledger says is ours."""
+
+    def __init__(self, *rows: Held) -> None:
+        self.registry = Registry()
+        self.rows = rows
+        self.given_back: list[Held] = []
+        self.older_than = 0.0
+
+    async def held_too_long(self, older_than: float) -> Sequence[Held]:
+        self.older_than = older_than
+        return self.rows
+
+    async def give_back(self, rows: Iterable[Held]) -> int:
+        self.given_back += rows
+        return len(self.given_back)
+
+
+async def test_only_rows_that_nobody_here_holds_under_that_claim_are_given_back() -> None:
+    held, later, lost, other = (
+        Held("invocation", JOB, "held", 7, 1),
+        Held("invocation", JOB, "later", 7, 1),
+        Held("invocation", JOB, "lost", 7, 1),
+        Held("delivery", JOB, "held", 7, 1),
+    )
+    ledger, lines = Mine(held, later, lost, other), Lines()
+    ledger.registry.hold("invocation", JOB, "held", 1)
+    ledger.registry.hold("invocation", JOB, "later", 2)
+    assert not await Reconcile(ledger, older_than=30.0, log=lines.log).run_once()
+    assert ledger.given_back == [later, lost, other]
+    assert ledger.older_than == 30.0
+    assert [(line["event"], line["rows"]) for line in lines.events()] == [("work.reconciled", 3)]
+
+
+async def test_what_came_to_be_held_while_the_ledger_was_asked_is_not_given_back() -> None:
+    class Slow(Mine):
+        async def held_too_long(self, older_than: float) -> Sequence[Held]:
+            self.registry.hold("invocation", JOB, "held", 1)
+            return await super().held_too_long(older_than)
+
+    ledger, lines = Slow(Held("invocation", JOB, "held", 7, 1)), Lines()
+    await Reconcile(ledger, older_than=30.0, log=lines.log).run_once()
+    assert (ledger.given_back, lines.names()) == ([], [])
+
+
+class Days:
+    def __init__(self, made: int, *dropped: str) -> None:
+        self.calls: list[tuple[str, float]] = []
+        self._made = made
+        self._dropped = dropped
+
+    async def ensure_partitions(self, days_ahead: int) -> int:
+        self.calls.append(("ensure", days_ahead))
+        return self._made
+
+    async def prune(self, retention: float) -> Pruned:
+        self.calls.append(("prune", retention))
+        return Pruned(partitions=self._dropped, idempotency_keys=0, workers=0)
+
+
+async def test_days_are_made_before_days_are_dropped() -> None:
+    ledger, lines = Days(2, "job_p20260101"), Lines()
+    assert not await Partitions(ledger, days_ahead=3, retention=60.0, log=lines.log).run_once()
+    assert ledger.calls == [("ensure", 3), ("prune", 60.0)]
+    assert lines.names() == ["partition.created", "partition.dropped"]
+
+
+async def test_where_nothing_is_made_or_dropped_nothing_is_told() -> None:
+    lines = Lines()
+    await Partitions(Days(0), days_ahead=3, retention=60.0, log=lines.log).run_once()
+    assert lines.names() == []
