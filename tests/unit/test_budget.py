@@ -25,9 +25,6 @@ def test_one_item_larger_than_all_is_let_in_alone() -> None:
 @given(st.lists(st.integers(0, 30)))
 def test_more_than_the_limit_is_held_by_a_single_item_only(sizes: list[int]) -> None:
     budget = ByteBudget(20)
-    held: list[int] = []
-    for size in sizes:
-        if budget.take(size):
-            held.append(size)
+    held = [size for size in sizes if budget.take(size)]
     assert budget.held == sum(held)
     assert sum(held) <= 20 or len([size for size in held if size]) == 1
