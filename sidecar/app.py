@@ -181,12 +181,10 @@ class Sidecar:
         await self._supervisor.cancel("work")
         fanout, deliver = self._stages.fanout, self._stages.deliver
         within = self._settings.worker.drain_timeout
-        await asyncio.gather(
-            self._give_back_queued(within),
-            fanout.lanes.drain(within),
-            deliver.lanes.drain(within),
-            self._background.drain(within),
-        )
+        until = asyncio.get_running_loop().time() + within
+        # What the services still answer makes messages, so the deliveries end last.
+        await asyncio.gather(self._give_back_queued(within), fanout.lanes.drain(within), self._background.drain(within))
+        await deliver.lanes.drain(max(0.0, until - asyncio.get_running_loop().time()))
         try:
             released = await self._ledger.release_all()
         except LedgerUnavailable as error:

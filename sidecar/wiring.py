@@ -125,6 +125,7 @@ class Stages:
             max_response=settings.max_callback_body,
             log=parts.log,
             metrics=parts.metrics,
+            clock=parts.ledger.now,
             on_room=lambda: self.duties.reinvoke.wake(),  # noqa: PLW0108 - the duties are made last
         )
 

@@ -65,6 +65,11 @@ class Lanes(Generic[K, T]):
         """How many items wait in the queues."""
         return sum(len(lane.queue) for lane in self._lanes.values())
 
+    @property
+    def spare(self) -> int:
+        """How many items all lanes together can start at once or soon."""
+        return max(0, 2 * self._total - self._running - self.queued)
+
     def full_keys(self) -> list[K]:
         """Name the lanes that should be given nothing more; each is marked as having work elsewhere."""
         for key in self._full:

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sidecar.ledger.accept import AcceptKind
@@ -38,8 +39,8 @@ STOP_TIMEOUT = 10.0
 class Ledger:
     """Everything that is durable, and the hand-over of what was committed.
 
-    Every call raises ``LedgerUnavailable`` while the database is away, at once when that is known. ``release`` and
-    ``finish`` wait for it instead: they are fenced, so that repeating them is harmless.
+    Every call raises ``LedgerUnavailable`` while the database is away, at once when that is known. ``release``,
+    ``finish`` and a patient ``record`` wait for it instead: repeating them is harmless.
 
     Args:
         config: How to reach the database.
@@ -68,10 +69,12 @@ class Ledger:
             dead_after=config.dead_after,
             on_death=on_death,
         )
-        accept, record = AcceptKind(queries, ownership), RecordKind(queries, ownership)
+        accept, record = AcceptKind(queries, ownership), RecordKind(queries, ownership, patient=False)
+        keep = RecordKind(queries, ownership, patient=True)
         self._finish = self._hot.queue(FinishKind(queries, ownership))
         self._release = self._hot.queue(ReleaseKind(queries, ownership))
         self._record, self._record_large = self._hot.queue(record), self._large.queue(record)
+        self._keep, self._keep_large = self._hot.queue(keep), self._large.queue(keep)
         self._accept: Queue[NewJob, Stored | KeyTaken] = self._hot.queue(accept)
         self._accept_large: Queue[NewJob, Stored | KeyTaken] = self._large.queue(accept)
         horizon = Horizon(pool, queries, self._clock)
@@ -143,6 +146,10 @@ class Ledger:
         """Tell whether work owned under this id may be acted on now; ask before every send to the outside."""
         return worker == self._ownership.worker and self._life.fence_open()
 
+    def now(self) -> datetime:
+        """Tell the database's time, as of the last beat: clocks of hosts differ, deadlines are the database's."""
+        return datetime.fromtimestamp(self._clock.now(), UTC)
+
     def new_job_id(self) -> UUID:
         """Make a UUIDv7 of the database's time."""
         return self._clock.new_id()
@@ -169,17 +176,25 @@ class Ledger:
             self._ownership.registry.drop("invocation", release.job_id, release.service, release.claim)
             raise
 
-    async def record(self, outcome: Outcome) -> Recorded:
+    async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
         """Record an outcome; a message that this makes is handed over when that is committed.
 
         A fenced outcome that is not stored is no longer held: reconciling gives the row back, unless the outcome is
         offered again before.
 
+        Args:
+            outcome: How an invocation ended.
+            patient: Wait for a database that is away: for what nobody else would offer again.
+
         Raises:
             LedgerUnavailable: Not stored, or nobody knows.
             LedgerRejected: The outcome holds data that Postgres cannot store.
         """
-        queue = self._record_large if len(outcome.body) > LARGE else self._record
+        large = len(outcome.body) > LARGE
+        if patient:
+            queue = self._keep_large if large else self._keep
+        else:
+            queue = self._record_large if large else self._record
         try:
             return await queue.submit(outcome)
         except LedgerError:

@@ -22,7 +22,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "correlation_id_invalid": "The correlation id is not usable",
         "idempotency_key_invalid": "The header idempotency-key is not usable",
         "idempotency_key_reused": "This idempotency-key was used for another request",
-        "idempotency_key_in_progress": "The first request with this idempotency-key is still being stored",
+        "idempotency_key_in_progress": "The first request with this idempotency-key is not answered yet",
         "upload_url_unsupported": "The header upload-url is not served by this version",
         "path_invalid": "The request path is not usable",
         "query_invalid": "The query string is not usable",

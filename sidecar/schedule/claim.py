@@ -52,9 +52,21 @@ class Claim(Generic[T]):
         page = await self._source.keys_with_work(self._cursor)
         self._cursor = page.cursor or ""
         lanes = self._sink.lanes
-        free = {key: places for key in page.names if (places := lanes.free(key)) > 0}
+        free = _share(lanes, page.names)
         work = await self._source.claim(free) if free else ()
         self._sink.start(work)
         for key in page.names:
             lanes.more_waits(key)
         return bool(self._cursor)
+
+
+def _share(lanes: Lanes[str, T], keys: Sequence[str]) -> dict[str, int]:
+    """Give each key its free places, as far as the places of all lanes together reach."""
+    free: dict[str, int] = {}
+    left = lanes.spare
+    for key in keys:
+        places = min(lanes.free(key), left)
+        if places > 0:
+            free[key] = places
+            left -= places
+    return free

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sidecar.model.callback_url import parse_webhook_url
 from sidecar.settings.root import Settings
 from sidecar.settings.units import DAY, render_duration
 
@@ -14,6 +15,7 @@ def contradictions(settings: Settings) -> Iterator[str]:
     yield from _times(settings)
     yield from _retention(settings)
     yield from _names(settings)
+    yield from _addresses(settings)
 
 
 def _times(settings: Settings) -> Iterator[str]:
@@ -67,3 +69,14 @@ def _names(settings: Settings) -> Iterator[str]:
     for index, endpoint in enumerate(endpoints):
         if endpoint in endpoints[:index]:
             yield f"webhook.endpoints[{index}].name: {endpoint} is there twice; give each endpoint its own name"
+
+
+def _addresses(settings: Settings) -> Iterator[str]:
+    """Hold addresses that are compared with callback-urls to the same form."""
+    given = {"callbacks.base_url": settings.callbacks.base_url}
+    given |= {f"webhook.endpoints[{i}].match": rule.match for i, rule in enumerate(settings.webhook.endpoints)}
+    for name, url in given.items():
+        try:
+            parse_webhook_url(url)
+        except ValueError as error:
+            yield f"{name}: {error}; write it as callers write a callback-url"
