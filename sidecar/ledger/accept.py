@@ -86,6 +86,7 @@ def owned_calls(job: NewJob, *, worker: int, deadline_at: datetime) -> list[Invo
             route=job.route,
             traceparent=job.traceparent,
             deadline_at=deadline_at,
+            stored=job.stored,
         )
         for call, owned in zip(job.calls, job.owned, strict=True)
         if owned
@@ -117,6 +118,8 @@ def job_columns(jobs: Sequence[NewJob]) -> Sequence[Sequence[object]]:
                         if (key := job.idempotency) is None
                         else (key.scope, key.key, key.fingerprint, key.ttl)
                     ),
+                    job.stored,
+                    job.upload_url,
                 )
                 for job in jobs
             ),

@@ -99,6 +99,7 @@ def claimed_invocation(row: Mapping[str, Any], *, worker: int) -> Invocation:
         route=row["route"],
         traceparent=row["traceparent"],
         deadline_at=row["deadline_at"],
+        stored=row["object"],
     )
 
 
@@ -120,4 +121,7 @@ def claimed_delivery(row: Mapping[str, Any], *, worker: int) -> Delivery:
         services_total=row["services_total"],
         headers=row["headers"],
         body=row["body"],
+        stored=row["object"],
+        upload_url=row["upload_url"],
+        links_base=row["links_base"],
     )

@@ -57,6 +57,7 @@ class JobReader:
                 headers=row["headers"],
                 body=row["body"],
                 finished_at=row["finished_at"],
+                stored=row["object"],
             )
             for row in await self._pool.fetch(self._queries.parts, job_id)
         ]

@@ -16,12 +16,12 @@ WON = Recorded(Verdict.WON)
 
 
 class RecordKind:
-    """Outcomes, with the messages that they make."""
+    """Outcomes, with the messages that they make. Repeating one is harmless: it finds itself standing."""
 
     name = "record"
-    patient = False
 
-    def __init__(self, queries: Queries, ownership: Ownership) -> None:
+    def __init__(self, queries: Queries, ownership: Ownership, *, patient: bool) -> None:
+        self.patient = patient
         self._queries = queries
         self._ownership = ownership
         self._outcomes = ownership.stats.outcomes
@@ -97,6 +97,7 @@ def outcome_row(item: Outcome) -> tuple[object, ...]:
         None if fence is None else fence.claim,
         item.headers,
         item.body,
+        item.stored,
     )
 
 
@@ -118,6 +119,9 @@ def delivery(row: Mapping[str, Any], item: Outcome | None) -> Delivery:
         services_total=row["services_total"],
         headers=b"" if item is None else item.headers,
         body=b"" if item is None else item.body,
+        stored=None if item is None else item.stored,
+        upload_url=row["upload_url"],
+        links_base=row["links_base"],
     )
 
 
@@ -132,4 +136,4 @@ def verdict(row: Mapping[str, Any] | None, digest: bytes) -> Recorded:
         return Recorded(Verdict.SAME, standing, since)
     if standing == OutcomeKind.DEADLINE:
         return Recorded(Verdict.EXPIRED, standing, since)
-    return Recorded(Verdict.OTHER, standing, since)
+    return Recorded(Verdict.OTHER, standing, since, row["sha256"])

@@ -9,9 +9,14 @@ from sidecar.model.outcome import MessageKind, ResultStatus
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery is: ``open`` until it was delivered, failed for good or cancelled."""
+    """Where a delivery is.
+
+    ``open`` until its first attempt ended; ``retrying`` while the retry sequence has it; then delivered, failed for
+    good or cancelled.
+    """
 
     OPEN = "open"
+    RETRYING = "retrying"
     DELIVERED = "delivered"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -36,6 +41,9 @@ class Delivery:
     services_total: int
     headers: bytes  # content headers
     body: bytes
+    stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
+    upload_url: str | None = None  # where the caller wants the result to be put
+    links_base: str = ""  # what links to this sidecar begin with
 
     @property
     def message_id(self) -> str:
@@ -45,7 +53,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEnd:
-    """How an attempt ended. State ``open`` gives the row back, due in ``retry_in`` seconds."""
+    """How an attempt ended. Times are seconds.
+
+    State ``open`` gives the row back, due in ``retry_in``. State ``retrying`` begins the retry sequence: its first
+    retry is due in ``retry_in`` or in ``retry_after``, whichever is later, but not after ``budget``.
+    """
 
     job_id: UUID
     service: str
@@ -56,6 +68,9 @@ class DeliveryEnd:
     reason: str | None
     retry_in: float = 0.0
     attempted: bool = True
+    retry_after: float = 0.0
+    budget: float = 0.0
+    seconds: float = 0.0  # that the attempt took
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,7 @@ class Part:
     headers: bytes
     body: bytes
     finished_at: datetime | None
+    stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
 
 
 def message_id(job_id: UUID, service: str, status: str) -> str:

@@ -25,6 +25,7 @@ class Invocation:
     route: str
     traceparent: str | None
     deadline_at: datetime
+    stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
 
 
 @dataclass(frozen=True, slots=True)

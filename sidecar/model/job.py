@@ -37,6 +37,8 @@ class NewJob:
     calls: tuple[ServiceCall, ...]
     owned: tuple[bool, ...]  # per call: this process starts it at once, or it waits in the ledger
     idempotency: IdempotencyKey | None = None
+    stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
+    upload_url: str | None = None  # where the caller wants the result to be put
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import orjson
+
 
 class OutcomeKind(StrEnum):
     """How an invocation ended. The first one stands."""
@@ -57,10 +59,18 @@ class Outcome:
     reason: str | None = None
     status_code: int | None = None
     fence: Fence | None = None  # refusals and errors are fenced, results are not
+    stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
 
     def digest(self) -> bytes:
         """SHA-256 that tells whether a repeated callback is the same one."""
-        return hashlib.sha256(self.status.encode() + b"\n" + self.body).digest()
+        if self.stored is None:
+            return hashlib.sha256(self.status.encode() + b"\n" + self.body).digest()
+        return stored_digest(self.status, bytes.fromhex(orjson.loads(self.stored)["sha256"]))
+
+
+def stored_digest(status: str, sha256: bytes) -> bytes:
+    """Tell the :meth:`Outcome.digest` of a result whose body, of this SHA-256, is not in memory."""
+    return hashlib.sha256(status.encode() + b"\nobject\n" + sha256).digest()
 
 
 class Verdict(StrEnum):
@@ -81,3 +91,4 @@ class Recorded:
     verdict: Verdict
     standing: str | None = None
     since: datetime | None = None
+    digest: bytes | None = None  # of the one that stands, see :meth:`Outcome.digest`

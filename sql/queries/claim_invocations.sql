@@ -13,7 +13,7 @@ WITH c AS MATERIALIZED (
         ORDER BY next_attempt_at LIMIT q.free FOR NO KEY UPDATE SKIP LOCKED) x
     WHERE EXISTS (SELECT FROM worker WHERE worker_id = $3::bigint AND dead_at IS NULL)
 ), b AS MATERIALIZED (
-    SELECT c.job_id, c.service, c.due, p.headers, p.body,
+    SELECT c.job_id, c.service, c.due, p.headers, p.body, p.object,
            sum(octet_length(p.body) + 1) OVER w AS bytes, row_number() OVER w AS place
     FROM c JOIN payload p ON p.job_id = c.job_id AND p.service = '' AND p.job_id BETWEEN $1::uuid AND $2::uuid
     WINDOW w AS (ORDER BY c.due, c.job_id, c.service)
@@ -22,7 +22,8 @@ WITH c AS MATERIALIZED (
     FROM b
     WHERE i.job_id = b.job_id AND i.service = b.service AND i.job_id BETWEEN $1::uuid AND $2::uuid
       AND (b.bytes <= $7::bigint OR b.place = 1)
-    RETURNING i.job_id, i.service_key, i.claim, i.call, i.attempts, i.unsure, i.deadline_at, b.due, b.headers, b.body
+    RETURNING i.job_id, i.service_key, i.claim, i.call, i.attempts, i.unsure, i.deadline_at, b.due, b.headers, b.body,
+              b.object
 )
 SELECT u.*, j.method, j.callback_url, j.correlation_id, j.route, j.traceparent
 FROM u JOIN job j ON j.job_id = u.job_id AND j.job_id BETWEEN $1::uuid AND $2::uuid

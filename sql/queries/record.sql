@@ -6,9 +6,9 @@
 -- One row for each winner, with its delivery if it has one, and one for each aggregate; `n` is the place in the batch.
 WITH c AS MATERIALIZED (
     SELECT * FROM unnest($5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::int[],
-                         $12::bigint[], $13::int[], $14::bytea[], $15::bytea[], $16::bytea[])
+                         $12::bigint[], $13::int[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bytea[])
          WITH ORDINALITY AS c (job_id, service, outcome, status, kind, reason, code,
-                               worker, claim, headers, body, sha256, n)
+                               worker, claim, headers, body, object, sha256, n)
 ), lk AS MATERIALIZED (
     SELECT job_id FROM job
     WHERE job_id = ANY ($5::uuid[]) AND job_id BETWEEN $1::uuid AND $2::uuid AND gather = 'all'
@@ -29,12 +29,16 @@ WITH c AS MATERIALIZED (
       AND (c.worker IS NULL OR (i.worker = c.worker AND i.claim = c.claim))
       AND (c.outcome <> 'refused' OR NOT i.unsure)
       AND (SELECT count(*) FROM lk) >= 0
-    RETURNING i.job_id, i.service, c.status, c.kind, c.headers, c.body, c.sha256, c.n
+    RETURNING i.job_id, i.service, c.status, c.kind, c.headers, c.body, c.object, c.sha256, c.n
 ), p AS (
-    INSERT INTO payload (job_id, service, headers, body, sha256)
-    SELECT job_id, service, headers, body, sha256 FROM u WHERE kind IS NOT NULL
+    INSERT INTO payload (job_id, service, headers, body, object, sha256)
+    SELECT job_id, service, headers, body, object, sha256 FROM u WHERE kind IS NOT NULL
+), o AS (
+    INSERT INTO stored_object (job_id, service, object, created_at)
+    SELECT job_id, service, object, now() FROM u WHERE kind IS NOT NULL AND object IS NOT NULL
 ), f AS MATERIALIZED (
-    SELECT job_id, endpoint, gather, callback_url, correlation_id, route, traceparent, services_total
+    SELECT job_id, endpoint, gather, callback_url, correlation_id, route, traceparent, services_total, links_base,
+           upload_url
     FROM job WHERE job_id = ANY ($5::uuid[]) AND job_id BETWEEN $1::uuid AND $2::uuid
 ), s AS (
     SELECT job_id, count(*)::int AS ended, count(*) FILTER (WHERE status <> 'succeeded')::int AS failed
@@ -58,6 +62,7 @@ WITH c AS MATERIALIZED (
     RETURNING job_id, service, status, worker
 )
 SELECT u.n, d.job_id, d.service, d.status, d.worker,
-       f.endpoint, f.callback_url, f.correlation_id, f.route, f.traceparent, f.services_total
+       f.endpoint, f.callback_url, f.correlation_id, f.route, f.traceparent, f.services_total,
+       f.links_base, f.upload_url
 FROM u FULL JOIN d ON d.job_id = u.job_id AND d.service = u.service
 LEFT JOIN f ON f.job_id = d.job_id
