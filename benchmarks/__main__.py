@@ -21,7 +21,7 @@ from benchmarks.summary import Result
 from benchmarks.table import Progressing, show
 from sidecar.dev.postgres import EmbeddedPostgres
 
-WIDTH = 120
+WIDTH = 132
 """Columns of the table where there is no terminal."""
 
 

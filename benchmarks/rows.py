@@ -46,7 +46,7 @@ def rows(result: Result) -> list[Row]:
         *loads.both("CPU per job", "{:.0f} us", lambda w: w.per_job(w.cpu) * 1e6),
         _ratio(result.windows, loads.clients),
         loads.judged("SQL statements per job", "{:.2f}", lambda w: w.written.per_job_statements, STATEMENT_TARGETS),
-        loads.judged("WAL per job, bodies included", "{:,.0f} B", lambda w: w.written.per_job_wal, wal_targets),
+        loads.judged("WAL per job with its bodies", "{:,.0f} B", lambda w: w.written.per_job_wal, wal_targets),
         loads.row("sidecar", "Postgres CPU per job", "{:.0f} us", lambda w: w.per_job(w.postgres_cpu) * 1e6),
         *loads.both(
             "accept, p50 / p99", "{:.1f} / {:.1f} ms", lambda w: w.accept_p50 * 1e3, lambda w: w.accept_p99 * 1e3
@@ -99,7 +99,7 @@ def _told(bounds: dict[int, str], columns: int) -> str:
     """Say one bound for all columns, or which holds where."""
     if len(bounds) == columns and len(set(bounds.values())) == 1:
         return f"<= {next(iter(bounds.values()))}"
-    return ", ".join(f"<= {bound} at {clients}" for clients, bound in bounds.items())
+    return "\n".join(f"<= {bound} at {clients}" for clients, bound in bounds.items())
 
 
 def _ratio(windows: Iterable[Window], loads: Iterable[int]) -> Row:
@@ -122,5 +122,5 @@ def _faults(result: Result, loads: Iterable[int]) -> Row:
 def _memory(memory: Memory) -> Row:
     jobs, rss = memory.samples[-1]
     clients = memory.clients
-    text = f"{rss / 2**20:.0f} MiB after {jobs:,} jobs, x{memory.growth:.3f}"
+    text = f"{rss / 2**20:.0f} MiB, x{memory.growth:.3f}\n({jobs:,} jobs)"
     return Row("sidecar: resident memory", {clients: text}, f"<= x{FLAT}", (clients,) if memory.growth > FLAT else ())

@@ -23,7 +23,7 @@ def show(console: Console, result: Result, table: Sequence[Row]) -> None:
 def _render(result: Result, table: Sequence[Row]) -> Table:
     loads = sorted({window.clients for window in result.windows})
     shown = Table(title="medians of the rounds", title_justify="left")
-    shown.add_column("measured")
+    shown.add_column("measured", no_wrap=True)
     for clients in loads:
         shown.add_column(f"{clients} client{'s' * (clients > 1)}", justify="right")
     shown.add_column("target")

@@ -77,7 +77,7 @@ def test_a_line_without_a_target_is_not_judged() -> None:
 
 
 def test_a_bound_that_holds_for_some_loads_says_for_which() -> None:
-    assert judge("x", {1: 1.0, 8: 1.0, 32: 1.0}, "{:.1f}", {8: 2.0, 32: 1.7}).target == "<= 2.0 at 8, <= 1.7 at 32"
+    assert judge("x", {1: 1.0, 8: 1.0, 32: 1.0}, "{:.1f}", {8: 2.0, 32: 1.7}).target == "<= 2.0 at 8\n<= 1.7 at 32"
     assert judge("x", {1: 1.0, 8: 1.0}, "{:.0f} B", {1: 9.0, 8: 9.0}).target == "<= 9 B"
 
 
@@ -85,7 +85,7 @@ def test_the_table_tells_what_was_missed() -> None:
     table = {row.name: row for row in rows(make_result(cpu=0.36))}
     ratio = table["CPU per job, sidecar to relay"]
     assert (ratio.values, ratio.holds) == ({32: "1.80 (1.80 to 1.80)"}, False)
-    assert table["sidecar: WAL per job, bodies included"].holds is True
+    assert table["sidecar: WAL per job with its bodies"].holds is True
     assert not all_hold(table.values())
 
 
