@@ -164,12 +164,16 @@ class Signers:
 
     async def _assume(self, length: float) -> Any:
         """Ask STS for a session of the role (AssumeRoleWithWebIdentity)."""
-        config = AioConfig(connect_timeout=5, read_timeout=10, proxies=proxies(self._settings))
+        config = AioConfig(
+            connect_timeout=5,
+            read_timeout=10,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            proxies=proxies(self._settings),
+        )
         region = region_of(self._session, self._settings)
-        opening = self._session.create_client("sts", region_name=region, config=config)
         async with talking("begin a session to sign links", within=STS_TIMEOUT):
             token = await asyncio.to_thread(_read, self._environ["AWS_WEB_IDENTITY_TOKEN_FILE"])
-            async with opening as opened:
+            async with self._session.create_client("sts", region_name=region, config=config) as opened:
                 client = cast("STSClient", opened)
                 return await client.assume_role_with_web_identity(
                     RoleArn=self._environ["AWS_ROLE_ARN"],
