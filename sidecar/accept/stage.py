@@ -41,8 +41,8 @@ class Ledger(Protocol):
     async def refuse_all(self, job_id: UUID, *, services: int) -> bool:
         """Close a job that every service refused, all or nothing."""
 
-    async def record(self, outcome: Outcome) -> Recorded:
-        """Commit an outcome, unless another one stands."""
+    async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
+        """Commit an outcome, unless another one stands; a patient one waits for a database that is away."""
 
     async def job(self, job_id: UUID) -> JobView | None:
         """Return what is known of a job."""
@@ -268,7 +268,7 @@ class Acceptor:
     async def _record_all(self, refusals: Sequence[Outcome]) -> None:
         for refusal in refusals:
             try:
-                await self._ledger.record(refusal)
+                await self._ledger.record(refusal, patient=True)
             except LedgerError as error:
                 self._log.warning(Event.LEDGER_UNAVAILABLE, stage="accept", error=str(error))
 

@@ -126,9 +126,14 @@ class Deliver:
 
     async def _attempt_or_raise(self, delivery: Delivery) -> None:
         if delivery.kind is MessageKind.AGGREGATE:
-            delivery = await self._rendered(delivery)
+            try:
+                delivery = await self._rendered(delivery)
+            except LedgerError as error:  # nothing is known to be wrong with the message itself
+                self._unstored(delivery, error)
+                await self._put_off(delivery)
+                return
         if not self._ledger.may_act(delivery.worker):
-            await self._finish(delivery, DeliveryState.OPEN, attempted=False, retry_in=1.0)
+            await self._put_off(delivery)
             return
         began = time.monotonic()
         answer = await self._send(
@@ -153,6 +158,10 @@ class Deliver:
             parts=parts,
         )
         return replace(delivery, headers=JSON_HEADERS, body=body)
+
+    async def _put_off(self, delivery: Delivery) -> None:
+        """Give a message back untried; it is due again in a second."""
+        await self._finish(delivery, DeliveryState.OPEN, attempted=False, retry_in=1.0)
 
     async def _finish(
         self,

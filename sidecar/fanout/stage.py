@@ -42,8 +42,8 @@ class Ledger(Protocol):
     async def release(self, release: Release) -> bool:
         """Commit the end of an ownership without an outcome."""
 
-    async def record(self, outcome: Outcome) -> Recorded:
-        """Commit an outcome, unless another one stands."""
+    async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
+        """Commit an outcome, unless another one stands; a patient one waits for a database that is away."""
 
 
 class Acknowledgements(Protocol):
@@ -223,14 +223,14 @@ class Fanout:
             case decisions.Refused(status, reason):
                 refusal = no_result(invocation, OutcomeKind.REFUSED, reason, status)
                 if not self._acknowledgements.refused(refusal):
-                    await self._ledger.record(refusal)
+                    await self._ledger.record(refusal, patient=True)
             case decisions.GiveUp(status, reason):
-                await self._ledger.record(no_result(invocation, OutcomeKind.ERROR, reason, status))
+                await self._ledger.record(no_result(invocation, OutcomeKind.ERROR, reason, status), patient=True)
 
     async def _record_unfenced(self, invocation: Invocation, outcome: Outcome) -> None:
         """Record what counts whoever owns the row by now; stored or not, this process holds it no longer."""
         try:
-            await self._ledger.record(outcome)
+            await self._ledger.record(outcome, patient=True)
         finally:
             self._ledger.registry.drop("invocation", invocation.job_id, invocation.call.service, invocation.claim)
 

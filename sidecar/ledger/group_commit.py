@@ -35,7 +35,7 @@ class Kind(Protocol[I_contra, R_co]):
     """One kind of write: how its items are told apart, ordered and stored together."""
 
     name: str
-    patient: bool  # kept and repeated while the database is away; its fence makes that harmless
+    patient: bool  # kept and repeated while the database is away; that must be harmless
 
     def unique(self, item: I_contra, /) -> Hashable:
         """Tell what may occur only once in a batch, or None."""

@@ -10,7 +10,8 @@ from tests.acceptance.harness.audit import audit
 from tests.acceptance.harness.http import Answer
 from tests.acceptance.harness.load import load_routes, offer_load, result_of, serve_load
 from tests.acceptance.harness.replica import Replica, ending
-from tests.acceptance.harness.waiting import ask_until
+from tests.acceptance.harness.site import route, service
+from tests.acceptance.harness.waiting import ask_until, wait_until
 from tests.acceptance.harness.world import Places, World
 
 LOST_ANSWERS = 90.0  # seconds: rows whose commit was not confirmed are looked for after half a minute
@@ -50,6 +51,27 @@ async def test_a_callback_that_meets_an_outage_is_taken_when_it_is_repeated(
         postgres.start()
         assert await world.callbacks.post(call.callback_url, b"the result") == 202
         assert (await world.message(accepted.headers["x-job-id"], "billing")).body == b"the result"
+
+
+async def test_a_result_that_meets_an_outage_is_kept_until_it_can_be_stored(
+    postgres: EmbeddedPostgres, places: Places, world: World, make_replica: MakeReplica
+) -> None:
+    """Its service must not be called twice, and would not offer it again."""
+    gate, services = asyncio.Event(), world.services
+    services.behaviours["stock"] = services.waits_for(gate, services.responds(lambda _: b"precious"))
+    stock = service("stock", places.services_url, completion="response", repeat="never")
+    replica = make_replica([route("/stock", stock)])
+    with ending(replica), running(postgres):
+        await replica.start()
+        accepted = await world.submit(f"{replica.ports.gateway_url}/stock")
+        await wait_until(lambda: services.called("stock"), "the call")
+        postgres.kill()
+        gate.set()
+        await wait_until(lambda: '"decision":"Answered"' in replica.log.read_text(), "the result, with nowhere to go")
+        postgres.start()
+        message = await world.message(accepted.headers["x-job-id"], "stock")
+    assert (message.status, message.body) == ("succeeded", b"precious")
+    assert len(services.called("stock")) == 1
 
 
 async def told_by_both_listeners(world: World, replica: Replica) -> None:

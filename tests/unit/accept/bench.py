@@ -59,7 +59,8 @@ class Ledger:
             raise self.fault
         return self.refuses
 
-    async def record(self, outcome: Outcome) -> Recorded:
+    async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
+        assert patient  # nobody else would offer it again
         if self.fault is not None:
             fault, self.fault = self.fault, None
             raise fault
