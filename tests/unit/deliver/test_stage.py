@@ -22,6 +22,7 @@ class Ledger:
     def __init__(self) -> None:
         self.ends: list[DeliveryEnd] = []
         self.fault: Exception | None = None
+        self.readable = True
         self.acts = True
 
     def may_act(self, worker: int) -> bool:
@@ -35,8 +36,8 @@ class Ledger:
 
     async def parts(self, job_id: UUID) -> Sequence[Part]:
         assert job_id == JOB
-        if self.fault is not None:
-            raise self.fault
+        if self.fault is not None or not self.readable:
+            raise self.fault or LedgerUnavailable
         headers = b"content-type: application/json"
         return [Part("billing", "result", ResultStatus.SUCCEEDED, MessageKind.DIRECT, None, headers, b"[1]", NOW)]
 
@@ -120,6 +121,14 @@ async def test_an_outage_of_the_ledger_is_told_and_ends_nothing(kind: MessageKin
     bench.ledger.fault = fault
     await bench.handle(make_delivery(kind=kind))
     assert "ledger.unavailable" in bench.lines.names()
+
+
+async def test_an_aggregate_whose_parts_cannot_be_read_is_given_back_untried() -> None:
+    bench = Bench()
+    bench.ledger.readable = False
+    await bench.handle(make_delivery(service="", kind=MessageKind.AGGREGATE, headers=b"", body=b""))
+    assert bench.sent == []
+    assert bench.ledger.ends == [end(DeliveryState.OPEN, service="", retry_in=1.0, attempted=False)]
 
 
 async def test_a_message_that_cannot_be_sent_fails_alone() -> None:
