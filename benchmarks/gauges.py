@@ -31,6 +31,12 @@ def family_cpu_seconds(pid: int) -> float:
     return total
 
 
+def busy_seconds() -> float:
+    """Return the CPU time that the whole machine has worked so far, over all its CPUs."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
+
+
 def resident_bytes(pid: int) -> int:
     """Return how much memory one process holds."""
     return int(psutil.Process(pid).memory_info().rss)

@@ -52,6 +52,7 @@ def rows(result: Result) -> list[Row]:
             "accept, p50 / p99", "{:.1f} / {:.1f} ms", lambda w: w.accept_p50 * 1e3, lambda w: w.accept_p99 * 1e3
         ),
         *loads.both("whole job, p50 / p99", "{:.1f} / {:.1f} ms", lambda w: w.job_p50 * 1e3, lambda w: w.job_p99 * 1e3),
+        *loads.both("CPU that other programs took", "{:.0%}", lambda w: w.others),
         _faults(result, loads.clients),
     ]
     return [*table, _memory(result.memory)] if result.memory is not None else table

@@ -1,11 +1,12 @@
 """The runs: alternating loads of relay and sidecar, and one long run that watches memory."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.gauges import cpu_seconds, family_cpu_seconds, resident_bytes
+from benchmarks.gauges import busy_seconds, cpu_seconds, family_cpu_seconds, resident_bytes
 from benchmarks.site import Site, Target
 from benchmarks.summary import Memory, Window, Written
 
@@ -18,6 +19,25 @@ QUIET = 3.0
 MEMORY_SAMPLES = 10
 MEMORY_CLIENTS = 32
 POLL = 0.25
+CPUS = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU seconds so far: of the target, of Postgres, of everything this run started, and of the whole machine."""
+
+    target: float
+    postgres: float
+    ours: float
+    machine: float
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        return Spent(
+            self.target - other.target,
+            self.postgres - other.postgres,
+            self.ours - other.ours,
+            self.machine - other.machine,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +102,34 @@ class Runner:
         return {kind for kind, count in after.items() if count > before.get(kind, 0)}
 
     async def _window(self, target: Target, clients: int, name: str) -> Window:
-        site, peer = self._site, self._site.peer
+        peer = self._site.peer
         written = await self._written()
         await peer.order("start", port=target.port, clients=clients)
         await self._pause(f"{name}, warming up", self._plan.warmup)
         await peer.order("mark")
-        cpu, postgres = cpu_seconds(target.pid), family_cpu_seconds(site.postgres_pid)
+        before = self._spent(target)
         await self._pause(name, self._plan.seconds)
         report = await peer.order("mark")
-        cpu, postgres = cpu_seconds(target.pid) - cpu, family_cpu_seconds(site.postgres_pid) - postgres
+        spent = self._spent(target) - before
         for kind, number in _faults(await peer.order("stop")).items():
             report[kind] += number
         return Window(
             target=target.name,
             clients=clients,
-            cpu=cpu,
+            cpu=spent.target,
             rss=resident_bytes(target.pid),
-            postgres_cpu=postgres,
+            postgres_cpu=spent.postgres,
+            others=max(0.0, spent.machine - spent.ours) / (CPUS * report["seconds"]),
             written=await self._written() - written,
             **report,
+        )
+
+    def _spent(self, target: Target) -> Spent:
+        site = self._site
+        postgres = family_cpu_seconds(site.postgres_pid)
+        ours = family_cpu_seconds(os.getpid())
+        return Spent(
+            cpu_seconds(target.pid), postgres, ours + postgres - cpu_seconds(site.postgres_pid), busy_seconds()
         )
 
     async def _written(self) -> Written:

@@ -126,11 +126,9 @@ def describe_machine(standing: Standing) -> dict[str, str]:
     if cpuinfo.exists():
         names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    load = os.getloadavg()[0]
     versions = " ".join(f"{name} {version(name)}" for name in ("aiohttp", "asyncpg", "uvloop"))
     return {
         "machine": f"{os.cpu_count()} x {model}, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.release()}",
-        "busy with": f"a load of {load:.1f} when the run began; what else runs widens the spread",
         "python": f"{platform.python_version()}, {versions}",
         "postgres": f"{standing.version}, fsync {standing.fsync}, synchronous_commit {standing.synchronous_commit}",
     }

@@ -42,7 +42,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One measured stretch of load. Times in seconds, sizes in bytes."""
+    """One measured stretch of load. Times in seconds, sizes in bytes.
+
+    ``others`` is the part of the machine's CPU time, from 0 to 1, that went to programs which are not of this run.
+    """
 
     target: str
     clients: int
@@ -59,6 +62,7 @@ class Window:
     unexpected: int = 0
     rss: int = 0
     postgres_cpu: float = 0.0
+    others: float = 0.0
     written: Written = field(default_factory=Written)
 
     def per_job(self, value: float) -> float:
