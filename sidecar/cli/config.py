@@ -1,7 +1,9 @@
 """``sidecar config``: check the settings, and print their JSON Schema."""
 
+import asyncio
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 import orjson
 import typer
@@ -23,19 +25,32 @@ def register(app: typer.Typer) -> None:
     app.add_typer(config, name="config", help="Check the settings, or print their JSON Schema.")
 
 
-def check(config: ConfigFile = None) -> None:
-    """Check the settings and tell what was understood; exit 2 when they cannot be served."""
+def check(
+    config: ConfigFile = None,
+    online: Annotated[bool, typer.Option("--online", help="Ask the database and the object store too.")] = False,
+) -> None:
+    """Check the settings and tell what was understood; exit 2 when they cannot be served, 1 when a check fails."""
     settings = load_settings(config)
     left_out = unserved(settings)
     print("\n".join(describe(settings, left_out)))
     if any(item.fatal for item in left_out):
         print("\nsidecar: the settings cannot be served by this version, see above", file=sys.stderr)
         raise typer.Exit(2)
+    if online and not _online(settings):
+        raise typer.Exit(1)
 
 
 def schema() -> None:
     """Print the JSON Schema of the settings file, for editors and checks."""
     print(orjson.dumps(settings_schema(), option=orjson.OPT_INDENT_2).decode())
+
+
+def _online(settings: Settings) -> bool:
+    from sidecar.cli.online import check_online, tell  # noqa: PLC0415 - it loads the database's and S3's clients
+
+    findings = asyncio.run(check_online(settings))
+    print("\n".join(tell(findings)))
+    return all(finding.level != "fail" for finding in findings)
 
 
 def describe(settings: Settings, left_out: Iterable[Unserved]) -> Iterator[str]:

@@ -1,0 +1,55 @@
+"""``sidecar config check --online``: ask the database and the object store before a roll-out does."""
+
+from collections.abc import Iterable, Iterator
+
+from sidecar.ledger.config import LedgerConfig
+from sidecar.ledger.pool import LinkPool
+from sidecar.ledger.server import check_server
+from sidecar.ledger.sqlfiles import load_queries
+from sidecar.ledger.stats import LedgerStats
+from sidecar.model.errors import ConfigError, LedgerError
+from sidecar.offload.check import Finding, check_store
+from sidecar.settings.database import DatabaseSettings
+from sidecar.settings.root import Settings
+
+SIGNS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
+
+
+async def check_online(settings: Settings) -> list[Finding]:
+    """Ask the database, and the object store where there is one."""
+    findings = [await check_database(settings.database)]
+    if settings.offload is not None:
+        findings += await check_store(settings.offload)
+    return findings
+
+
+async def check_database(database: DatabaseSettings) -> Finding:
+    """Look at the database's version, durability and schema."""
+    config = LedgerConfig(
+        dsn=database.dsn.get_secret_value(),
+        password=database.password.get_secret_value() if database.password else None,
+        password_file=database.password_file,
+        pool=1,
+        pooler=database.pooler,
+        statement_timeout=database.statement_timeout,
+    )
+    pool = LinkPool(config, LedgerStats())
+    try:
+        await check_server(pool, load_queries())
+    except ConfigError as error:
+        text, _, remedy = str(error).partition("; ")
+        return Finding("fail", "database", text, remedy)
+    except (LedgerError, OSError) as error:
+        return Finding("fail", "database", str(error), "mend database.dsn or its password, or the network")
+    finally:
+        await pool.close()
+    return Finding("ok", "database", "can be reached and has the schema that this version needs")
+
+
+def tell(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield the lines that tell people what was found."""
+    yield "\nOnline"
+    for finding in findings:
+        yield f"  {SIGNS[finding.level]}  {finding.topic}: {finding.text}"
+        if finding.remedy:
+            yield f"        {finding.remedy}"
