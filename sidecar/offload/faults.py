@@ -74,7 +74,8 @@ def refusal(what: str, error: ClientError) -> OffloadError:
     answer: dict[str, Any] = dict(error.response)
     code = str(answer.get("Error", {}).get("Code", ""))
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    message = f"cannot {what}: the store answered {status} {code}"
+    told = f"{status} {code}" if code not in {"", str(status)} else str(status)  # an answer to HEAD has no body
+    message = f"cannot {what}: the store answered {told}"
     if status >= _SERVER_FAULT or status in _PASSING_STATUSES or code in _PASSING_CODES:
         return OffloadUnavailable(message)
     return OffloadRefused(message, code=code, status=status)
