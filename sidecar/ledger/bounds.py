@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sidecar.ledger.clock import DatabaseClock, ceiling_id
 from sidecar.ledger.pool import LinkPool
-from sidecar.ledger.sqlfiles import Queries
 
 REFRESH = 30.0  # seconds between looks at everything
 AHEAD = 3600.0  # seconds: ids made by a replica whose clock offset differs
@@ -17,11 +16,14 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Horizon:
-    """The range of job ids that open work can have, so that a scan touches no partition of finished days."""
+    """The range of job ids that open work can have, so that a scan touches no partition of finished days.
 
-    def __init__(self, pool: LinkPool, queries: Queries, clock: DatabaseClock) -> None:
+    ``since`` is the query that tells the least one.
+    """
+
+    def __init__(self, pool: LinkPool, since: str, clock: DatabaseClock) -> None:
         self._pool = pool
-        self._queries = queries
+        self._query = since
         self._clock = clock
         self._since = UUID(int=0)
         self._refresh_at = 0.0
@@ -30,10 +32,14 @@ class Horizon:
         """Tell the least and greatest job id to look at."""
         now = asyncio.get_running_loop().time()
         if now >= self._refresh_at:
-            rows = await self._pool.fetch(self._queries.open_since)
+            rows = await self._pool.fetch(self._query)
             self._since = rows[0]["job_id"]
             self._refresh_at = now + REFRESH
         return self._since, ceiling_id(self._clock.now() + AHEAD)
+
+    def look_again(self) -> None:
+        """Ask anew at the next use: older work was opened."""
+        self._refresh_at = 0.0
 
 
 @dataclass(slots=True)

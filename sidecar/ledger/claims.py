@@ -28,6 +28,30 @@ class WorkPage:
     cursor: str | None
 
 
+class DueScan:
+    """Takes due rows of one table: of each name at most its free slots, and beginning where the last scan ended."""
+
+    def __init__(self, pool: LinkPool, query: str, *, horizon: Horizon, name: str) -> None:
+        self._pool = pool
+        self._query = query
+        self._horizon = horizon
+        self._name = name
+        self._low = LowWater()
+
+    async def claim(self, free: Mapping[str, int], *, worker: int, max_bytes: int = MAX_BYTES) -> Rows:
+        """Claim rows for the worker; none while it has no id."""
+        wanted = {name: slots for name, slots in free.items() if slots > 0}
+        if not wanted or not worker:
+            return ()
+        lo, hi = await self._horizon.bounds()
+        marks = self._low.low(wanted, now=asyncio.get_running_loop().time())
+        slots = list(wanted.values())
+        rows = await self._pool.fetch(self._query, lo, hi, worker, list(wanted), slots, marks, max_bytes)
+        for row in rows:
+            self._low.claimed(row[self._name], row["due"])
+        return rows
+
+
 class Claims:
     """Finds due work and takes it."""
 
@@ -36,50 +60,38 @@ class Claims:
         self._queries = queries
         self._ownership = ownership
         self._horizon = horizon
-        self._low_invocations = LowWater()
-        self._low_deliveries = LowWater()
+        self._invocations = DueScan(pool, queries.claim_invocations, horizon=horizon, name="service_key")
+        self._deliveries = DueScan(pool, queries.claim_deliveries, horizon=horizon, name="endpoint")
 
     async def invocations(self, free: Mapping[str, int], *, max_bytes: int = MAX_BYTES) -> list[Invocation]:
         """Claim due invocations: of each service key at most its free slots. They count as held."""
         worker = self._ownership.worker
-        query, low = self._queries.claim_invocations, self._low_invocations
-        rows = await self._claim(query, free, low=low, worker=worker, max_bytes=max_bytes)
-        for row in rows:
-            low.claimed(row["service_key"], row["due"])
+        rows = await self._invocations.claim(free, worker=worker, max_bytes=max_bytes)
         found = [claimed_invocation(row, worker=worker) for row in rows]
         return found if self._ownership.holding(found, worker=worker) else []
 
     async def deliveries(self, free: Mapping[str, int], *, max_bytes: int = MAX_BYTES) -> list[Delivery]:
         """Claim due deliveries: of each endpoint at most its free slots. They count as held."""
         worker = self._ownership.worker
-        query, low = self._queries.claim_deliveries, self._low_deliveries
-        rows = await self._claim(query, free, low=low, worker=worker, max_bytes=max_bytes)
-        for row in rows:
-            low.claimed(row["endpoint"], row["due"])
+        rows = await self._deliveries.claim(free, worker=worker, max_bytes=max_bytes)
         found = [claimed_delivery(row, worker=worker) for row in rows]
         return found if self._ownership.holding(found, worker=worker) else []
 
     async def service_keys(self, cursor: str = "", *, limit: int = PAGE) -> WorkPage:
         """Tell which services have due invocations."""
-        return await self._names(self._queries.service_keys_with_work, cursor, limit)
+        lo, hi = await self._horizon.bounds()
+        return work_page(await self._pool.fetch(self._queries.service_keys_with_work, lo, hi, cursor, limit), limit)
 
     async def endpoints(self, cursor: str = "", *, limit: int = PAGE) -> WorkPage:
         """Tell which endpoints have due deliveries."""
-        return await self._names(self._queries.endpoints_with_work, cursor, limit)
-
-    async def _claim(self, query: str, free: Mapping[str, int], *, low: LowWater, worker: int, max_bytes: int) -> Rows:
-        wanted = {name: slots for name, slots in free.items() if slots > 0}
-        if not wanted or not worker:
-            return ()
         lo, hi = await self._horizon.bounds()
-        marks = low.low(wanted, now=asyncio.get_running_loop().time())
-        return await self._pool.fetch(query, lo, hi, worker, list(wanted), list(wanted.values()), marks, max_bytes)
+        return work_page(await self._pool.fetch(self._queries.endpoints_with_work, lo, hi, cursor, limit), limit)
 
-    async def _names(self, query: str, cursor: str, limit: int) -> WorkPage:
-        lo, hi = await self._horizon.bounds()
-        rows = await self._pool.fetch(query, lo, hi, cursor, limit)
-        names = tuple(row["name"] for row in rows if row["due"])
-        return WorkPage(names, rows[-1]["name"] if len(rows) == limit else None)
+
+def work_page(rows: Rows, limit: int) -> WorkPage:
+    """Build a page from the rows of a skip scan."""
+    names = tuple(row["name"] for row in rows if row["due"])
+    return WorkPage(names, rows[-1]["name"] if len(rows) == limit else None)
 
 
 def claimed_invocation(row: Mapping[str, Any], *, worker: int) -> Invocation:

@@ -88,7 +88,7 @@ def service_status(outcome: str | None, status: str | None, *, acknowledged: boo
 def delivery_view(job_id: UUID, row: Mapping[str, Any]) -> DeliveryView:
     """Build the view of a message."""
     return DeliveryView(
-        message_id=message_id(job_id, row["service"], row["status"]),
+        message_id=row["message_id"] or message_id(job_id, row["service"], row["status"]),
         service=row["service"],
         kind=row["kind"],
         status=row["status"],
@@ -97,4 +97,5 @@ def delivery_view(job_id: UUID, row: Mapping[str, Any]) -> DeliveryView:
         status_code=row["last_status"],
         reason=row["last_reason"],
         finished_at=row["finished_at"],
+        next_attempt_at=row["next_attempt_at"],
     )

@@ -2,32 +2,37 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
 from sidecar.ledger.accept import AcceptKind
 from sidecar.ledger.bounds import Horizon
-from sidecar.ledger.claims import Claims, WorkPage
+from sidecar.ledger.claims import Claims
 from sidecar.ledger.clock import DatabaseClock
 from sidecar.ledger.config import Handover, LedgerConfig
+from sidecar.ledger.duties import Duties
+from sidecar.ledger.endpoints import Endpoints
 from sidecar.ledger.group_commit import LARGE, Lane, Queue
 from sidecar.ledger.jobs import JobReader
 from sidecar.ledger.link import Link
-from sidecar.ledger.outcomes import RecordKind
+from sidecar.ledger.objects import Objects
+from sidecar.ledger.outcomes import RecordKind, mark_receiving
 from sidecar.ledger.ownership import Ownership
-from sidecar.ledger.partitions import Partitions, Pruned
+from sidecar.ledger.partitions import Partitions
 from sidecar.ledger.pool import LinkPool
+from sidecar.ledger.redrive import Redrive
 from sidecar.ledger.registry import Registry
 from sidecar.ledger.release import FinishKind, ReleaseKind
+from sidecar.ledger.retries import Retries
 from sidecar.ledger.server import check_server
 from sidecar.ledger.sqlfiles import load_queries
 from sidecar.ledger.stats import LedgerStats
-from sidecar.ledger.sweeps import Held, OpenInvocation, Sweeps
+from sidecar.ledger.sweeps import Sweeps
 from sidecar.ledger.workers import BEAT, WorkerLife
-from sidecar.model.delivery import Delivery, DeliveryEnd, Part
+from sidecar.model.delivery import DeliveryEnd, DeliveryState, Part
 from sidecar.model.errors import LedgerError, LedgerUnavailable
-from sidecar.model.invocation import Invocation, Release
+from sidecar.model.invocation import Release
 from sidecar.model.job import JobView, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded
 from sidecar.model.route import ServiceCall
@@ -36,11 +41,12 @@ MAX_DRIFT = 5.0  # seconds between two readings of the database's clock
 STOP_TIMEOUT = 10.0
 
 
-class Ledger:
+class Ledger(Duties):
     """Everything that is durable, and the hand-over of what was committed.
 
     Every call raises ``LedgerUnavailable`` while the database is away, at once when that is known. ``release``,
-    ``finish`` and a patient ``record`` wait for it instead: repeating them is harmless.
+    ``finish`` and a patient ``record`` wait for it instead: repeating them is harmless. ``retries``, ``endpoints``,
+    ``objects`` and ``redrive`` are its parts for messages whose first attempt failed, and for bodies stored elsewhere.
 
     Args:
         config: How to reach the database.
@@ -77,11 +83,16 @@ class Ledger:
         self._keep, self._keep_large = self._hot.queue(keep), self._large.queue(keep)
         self._accept: Queue[NewJob, Stored | KeyTaken] = self._hot.queue(accept)
         self._accept_large: Queue[NewJob, Stored | KeyTaken] = self._large.queue(accept)
-        horizon = Horizon(pool, queries, self._clock)
+        horizon = Horizon(pool, queries.open_since, self._clock)
+        retrying = Horizon(pool, queries.retries_since, self._clock)
         self._claims = Claims(pool, queries, ownership=ownership, horizon=horizon)
-        self._sweeps = Sweeps(pool, queries, horizon)
+        self._sweeps = Sweeps(pool, queries, horizon=horizon, retrying=retrying)
         self._jobs = JobReader(pool, queries)
         self._partitions = Partitions(pool, queries, ownership)
+        self.retries = Retries(pool, queries, ownership=ownership, horizon=retrying, lane=self._hot)
+        self.endpoints = Endpoints(pool, queries, ownership)
+        self.objects = Objects(pool, queries, horizon=retrying, clock=self._clock)
+        self.redrive = Redrive(pool, queries, horizon=retrying, clock=self._clock)
 
     # Life
 
@@ -202,6 +213,14 @@ class Ledger:
                 self._ownership.registry.drop("invocation", outcome.job_id, outcome.service, outcome.fence.claim)
             raise
 
+    async def receiving(self, job_id: UUID, service: str, *, seconds: float) -> Recorded | None:
+        """Say that a large callback is arriving: its deadline waits for at most ``seconds``.
+
+        Returns:
+            None, or what stands in its place already, with its digest: only the same result could still be accepted.
+        """
+        return await mark_receiving(self._pool, self._queries, job_id=job_id, service=service, seconds=seconds)
+
     async def refuse_all(self, job_id: UUID, *, services: int) -> bool:
         """End a job whose every service refused, silently; False when any of them is not that plain."""
         try:
@@ -214,8 +233,10 @@ class Ledger:
         return bool(rows)
 
     async def finish(self, end: DeliveryEnd) -> bool:
-        """End a delivery or give it back; False when it was no longer ours."""
+        """End a delivery, give it back or begin its retry sequence; False when it was no longer ours."""
         try:
+            if end.state is DeliveryState.RETRYING:
+                return await self.retries.begin(end)
             return await self._finish.submit(end)
         except LedgerError:
             self._ownership.registry.drop("delivery", end.job_id, end.service, end.claim)
@@ -232,62 +253,3 @@ class Ledger:
     async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
         """Read what a job keeps of its route for one service."""
         return await self._jobs.service_call(job_id, service)
-
-    # Duties
-
-    async def claim_invocations(self, free: Mapping[str, int]) -> list[Invocation]:
-        """Claim due invocations: of each service key at most its free slots."""
-        return await self._claims.invocations(free)
-
-    async def claim_deliveries(self, free: Mapping[str, int]) -> list[Delivery]:
-        """Claim due deliveries: of each endpoint at most its free slots."""
-        return await self._claims.deliveries(free)
-
-    async def service_keys_with_work(self, cursor: str = "") -> WorkPage:
-        """Tell which services have due invocations, from ``cursor`` on."""
-        return await self._claims.service_keys(cursor)
-
-    async def endpoints_with_work(self, cursor: str = "") -> WorkPage:
-        """Tell which endpoints have due deliveries, from ``cursor`` on."""
-        return await self._claims.endpoints(cursor)
-
-    async def take_over(self) -> int:
-        """Free rows whose worker is not alive; repeat while it frees any."""
-        return await self._sweeps.take_over()
-
-    async def held_too_long(self, older_than: float) -> list[Held]:
-        """Tell what the ledger says we have held for more than ``older_than`` seconds; compare with the registry."""
-        return await self._sweeps.held(self._ownership.worker, older_than)
-
-    async def give_back(self, rows: Iterable[Held]) -> int:
-        """Free rows that the ledger says are ours and that nobody here holds."""
-        return await self._sweeps.give_back(rows)
-
-    async def release_all(self) -> int:
-        """Free everything we own, before an orderly end."""
-        self._ownership.registry.forget_all()
-        return await self._sweeps.release_all(self._ownership.worker)
-
-    async def expired(self, limit: int = 100) -> list[OpenInvocation]:
-        """Tell invocations past their deadline; record an outcome for each."""
-        return await self._sweeps.expired(limit)
-
-    async def parked_invocations(self, limit: int = 100) -> list[OpenInvocation]:
-        """Tell invocations that crashed too many workers; record an outcome for each."""
-        return await self._sweeps.parked(limit)
-
-    async def beat(self) -> bool:
-        """Say that we live; False when we were buried and have a new id."""
-        return await self._life.beat()
-
-    async def observe(self) -> int:
-        """Look at the others' beats, bury the dead, and tell how many."""
-        return await self._life.observe()
-
-    async def ensure_partitions(self, days_ahead: int) -> int:
-        """Make the partitions of the next days."""
-        return await self._partitions.ensure(days_ahead)
-
-    async def prune(self, retention: float) -> Pruned:
-        """Remove what is older than ``retention`` seconds and over."""
-        return await self._partitions.prune(retention)

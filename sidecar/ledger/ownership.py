@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 from sidecar.ledger.config import Handover
-from sidecar.ledger.registry import Registry
+from sidecar.ledger.registry import Registry, Table
 from sidecar.ledger.stats import LedgerStats
 from sidecar.model.delivery import Delivery
 from sidecar.model.errors import LedgerUnavailable
 from sidecar.model.invocation import Invocation
+from sidecar.model.retry import Retry
 
 
 class Ownership:
@@ -40,7 +41,7 @@ class Ownership:
         """Name the endpoints whose new deliveries shall wait in the ledger."""
         return self._handover.full_endpoints()
 
-    def holding(self, work: Sequence[Invocation] | Sequence[Delivery], *, worker: int) -> bool:
+    def holding(self, work: Sequence[Invocation] | Sequence[Delivery] | Sequence[Retry], *, worker: int) -> bool:
         """Note committed work as held; False when it belongs to an id that is no longer ours."""
         if worker != self.worker:
             return False
@@ -49,7 +50,8 @@ class Ownership:
             if isinstance(item, Invocation):
                 hold("invocation", item.job_id, item.call.service, item.claim)
             else:
-                hold("delivery", item.job_id, item.service, item.claim)
+                table: Table = "retry" if isinstance(item, Retry) else "delivery"
+                hold(table, item.job_id, item.service, item.claim)
         return True
 
     def hand_invocations(self, work: Sequence[Invocation], *, worker: int) -> None:

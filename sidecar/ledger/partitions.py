@@ -21,6 +21,7 @@ TRIES = 5  # at a lock that somebody holds
 PAUSE = 0.2
 NAME = re.compile(r"[a-z]+_p[0-9]{8}")
 DEAD_WORKERS_KEPT = DAY
+FORGOTTEN = 7 * DAY  # endpoints of which nothing was heard since
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Pruned:
     partitions: tuple[str, ...]
     idempotency_keys: int
     workers: int
+    retries: int = 0
+    endpoints: int = 0
 
 
 class Partitions:
@@ -83,7 +86,9 @@ class Partitions:
                     dropped += await self._remove(parts)
             keys = await self._pool.fetch(self._queries.prune_idempotency)
             workers = await self._pool.fetch(self._queries.prune_workers, DEAD_WORKERS_KEPT)
-            return Pruned(tuple(dropped), len(keys), len(workers))
+            retries = await self._pool.fetch(self._queries.prune_retries, retention)
+            endpoints = await self._pool.fetch(self._queries.prune_endpoints, FORGOTTEN)
+            return Pruned(tuple(dropped), len(keys), len(workers), len(retries), len(endpoints))
         finally:
             await self._pool.fetch(self._queries.lease_leave, LEASE, worker)
 
@@ -117,7 +122,8 @@ class Partitions:
         for part in parts:
             if part.parent in OPEN and await self._ddl(self._queries.partition_open, part):
                 return True
-        return False
+        rows = await self._pool.fetch(self._queries.partition_retrying, parts[0].name)
+        return bool(rows[0]["open"])
 
     async def _ddl(self, template: str, part: Partition) -> bool:
         # A name of a table cannot be a parameter. These come from the catalogue and have a narrow form.

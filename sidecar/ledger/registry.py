@@ -3,7 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
-Table = Literal["invocation", "delivery"]
+Table = Literal["invocation", "delivery", "retry"]
 
 
 class Registry:

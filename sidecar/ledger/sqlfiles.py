@@ -54,13 +54,23 @@ class Queries:
 
     accept: str
     add_partition: str
+    cancel_deliveries: str
+    cancel_retries: str
     claim_deliveries: str
     claim_invocations: str
+    claim_retries: str
+    endpoint_close: str
+    endpoint_open: str
+    endpoint_pause: str
+    endpoint_probe: str
+    endpoints_away: str
     endpoints_with_work: str
     expired: str
     finish: str
+    finish_retry: str
     give_back_deliveries: str
     give_back_invocations: str
+    give_back_retries: str
     held: str
     job: str
     job_deliveries: str
@@ -72,6 +82,9 @@ class Queries:
     migration_lock: str
     migration_table: str
     migrations_applied: str
+    moved: str
+    objects_deleted: str
+    objects_over: str
     open_since: str
     parked: str
     partition_attach: str
@@ -79,22 +92,37 @@ class Queries:
     partition_drop: str
     partition_finalize: str
     partition_open: str
+    partition_retrying: str
     partitions: str
     parts: str
+    prune_endpoints: str
     prune_idempotency: str
+    prune_retries: str
     prune_workers: str
+    receiving: str
     record: str
+    redrive_deliveries: str
+    redrive_retries: str
     refuse_all: str
     release: str
     release_all_deliveries: str
     release_all_invocations: str
+    release_all_retries: str
+    retries: str
+    retries_since: str
+    retry_endpoints_with_work: str
     schema_version: str
     server: str
     service_call: str
     service_keys_with_work: str
     standing: str
+    start_retry: str
     take_over_deliveries: str
     take_over_invocations: str
+    take_over_retries: str
+    unmoved: str
+    unreachable_deliveries: str
+    unreachable_retries: str
     worker_beat: str
     worker_bury: str
     worker_leave: str

@@ -49,10 +49,11 @@ class OpenInvocation:
 class Sweeps:
     """Finds rows of the dead, of commits whose answer was lost, and past their time."""
 
-    def __init__(self, pool: LinkPool, queries: Queries, horizon: Horizon) -> None:
+    def __init__(self, pool: LinkPool, queries: Queries, *, horizon: Horizon, retrying: Horizon) -> None:
         self._pool = pool
         self._queries = queries
         self._horizon = horizon
+        self._retrying = retrying
         self._low = LowWater()
 
     async def take_over(self) -> int:
@@ -60,7 +61,9 @@ class Sweeps:
         lo, hi = await self._horizon.bounds()
         invocations = await self._pool.fetch(self._queries.take_over_invocations, lo, hi, SWEEP)
         deliveries = await self._pool.fetch(self._queries.take_over_deliveries, lo, hi, SWEEP)
-        return len(invocations) + len(deliveries)
+        lo, hi = await self._retrying.bounds()
+        retries = await self._pool.fetch(self._queries.take_over_retries, lo, hi, SWEEP)
+        return len(invocations) + len(deliveries) + len(retries)
 
     async def held(self, worker: int, older_than: float) -> list[Held]:
         """Tell what the ledger says the worker has held for more than ``older_than`` seconds."""
@@ -71,11 +74,15 @@ class Sweeps:
     async def give_back(self, rows: Iterable[Held]) -> int:
         """Free rows under the claim that they name; tell how many were still held so."""
         ordered = sorted(rows, key=lambda row: (row.job_id.int, row.service))
-        invocations = [row for row in ordered if row.table == "invocation"]
-        deliveries = [row for row in ordered if row.table == "delivery"]
-        return await self._give_back(self._queries.give_back_invocations, invocations) + await self._give_back(
-            self._queries.give_back_deliveries, deliveries
-        )
+        queries: dict[Table, str] = {
+            "invocation": self._queries.give_back_invocations,
+            "delivery": self._queries.give_back_deliveries,
+            "retry": self._queries.give_back_retries,
+        }
+        freed = 0
+        for table, query in queries.items():
+            freed += await self._give_back(query, [row for row in ordered if row.table == table])
+        return freed
 
     async def _give_back(self, query: str, rows: Sequence[Held]) -> int:
         if not rows:
@@ -88,7 +95,8 @@ class Sweeps:
         lo, hi = await self._horizon.bounds()
         invocations = await self._pool.fetch(self._queries.release_all_invocations, lo, hi, worker)
         deliveries = await self._pool.fetch(self._queries.release_all_deliveries, lo, hi, worker)
-        return len(invocations) + len(deliveries)
+        retries = await self._pool.fetch(self._queries.release_all_retries, worker)
+        return len(invocations) + len(deliveries) + len(retries)
 
     async def expired(self, limit: int) -> list[OpenInvocation]:
         """Tell invocations past their deadline, oldest first; record the outcome ``deadline`` for each."""

@@ -83,6 +83,7 @@ class DeliveryView:
     status_code: int | None
     reason: str | None
     finished_at: datetime | None
+    next_attempt_at: datetime | None = None  # of a message that is being retried
 
 
 @dataclass(frozen=True, slots=True)

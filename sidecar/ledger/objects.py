@@ -1,0 +1,62 @@
+"""Bodies that move to the object store, and stored objects that are over: the ledger names, others read and write."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sidecar.ledger.bounds import Horizon
+from sidecar.ledger.clock import DatabaseClock, ceiling_id
+from sidecar.ledger.pool import LinkPool
+from sidecar.ledger.sqlfiles import Queries
+from sidecar.model.retry import KnownObject, Unmoved
+
+MAX_BYTES = 16 << 20  # bodies in one answer
+FIRST = UUID(int=0)
+
+
+class Objects:
+    """What the duties that write and remove objects ask."""
+
+    def __init__(self, pool: LinkPool, queries: Queries, *, horizon: Horizon, clock: DatabaseClock) -> None:
+        self._pool = pool
+        self._queries = queries
+        self._horizon = horizon
+        self._clock = clock
+
+    async def unmoved(self, limit: int = 100, *, after: tuple[UUID, str] = (FIRST, "")) -> list[Unmoved]:
+        """Tell pending retries whose body lies in Postgres only, oldest job first, at most 16 MiB of bodies or one.
+
+        Args:
+            limit: At most so many.
+            after: Job and service to continue after; from the beginning by default.
+        """
+        lo, hi = await self._horizon.bounds()
+        rows = await self._pool.fetch(self._queries.unmoved, lo, hi, *after, limit, MAX_BYTES)
+        return [
+            Unmoved(UUID(int=row["job_id"].int), row["service"], row["route"], row["headers"], row["body"])
+            for row in rows
+        ]
+
+    async def moved(self, job_id: UUID, service: str, stored: bytes) -> bool:
+        """Name the object that a retry's body was copied to.
+
+        Returns:
+            False when another's copy is named or the retry is over: then remove this object again.
+        """
+        return bool(await self._pool.fetch(self._queries.moved, job_id, service, stored))
+
+    async def over(self, retention: float, limit: int = 100) -> list[KnownObject]:
+        """Doom objects that are older than ``retention`` seconds and that no open work needs.
+
+        No redrive relies on them any more. Remove them from the store, then say so with :meth:`deleted`; what is not
+        said to be removed is told again after ten minutes.
+        """
+        hi = ceiling_id(self._clock.now() - retention)
+        rows = await self._pool.fetch(self._queries.objects_over, FIRST, hi, retention, limit)
+        return [KnownObject(UUID(int=row["job_id"].int), row["service"], row["object"]) for row in rows]
+
+    async def deleted(self, objects: Sequence[KnownObject]) -> int:
+        """Forget objects that were removed from the store; tell how many were known."""
+        if not objects:
+            return 0
+        columns = zip(*((item.job_id, item.service, item.stored) for item in objects), strict=True)
+        return len(await self._pool.fetch(self._queries.objects_deleted, *columns))

@@ -1,0 +1,205 @@
+"""The ledger of retries: claiming them, ending their attempts, and giving up what cannot be reached."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sidecar.ledger.bounds import Horizon
+from sidecar.ledger.claims import PAGE, DueScan, WorkPage, work_page
+from sidecar.ledger.group_commit import Lane
+from sidecar.ledger.link import Link
+from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.pool import LinkPool
+from sidecar.ledger.release import won
+from sidecar.ledger.sqlfiles import Queries
+from sidecar.model.delivery import DeliveryEnd
+from sidecar.model.errors import LedgerError
+from sidecar.model.outcome import MessageKind, ResultStatus
+from sidecar.model.retry import Retry, RetryEnd, RetryState
+
+
+class StartRetryKind:
+    """Deliveries whose first attempt failed: each becomes a retry. True where the delivery was still ours."""
+
+    name = "start_retry"
+    patient = True
+
+    def __init__(self, queries: Queries, ownership: Ownership) -> None:
+        self._queries = queries
+        self._ownership = ownership
+
+    def unique(self, item: DeliveryEnd, /) -> Hashable:
+        """Each delivery once."""
+        return (item.job_id, item.service)
+
+    def order(self, item: DeliveryEnd, /) -> tuple[int, str]:
+        """Sort by job and service."""
+        return (item.job_id.int, item.service)
+
+    def size(self, _item: DeliveryEnd, /) -> int:
+        """Count a narrow row."""
+        return 512
+
+    async def flush(self, link: Link, items: Sequence[DeliveryEnd], /) -> Sequence[bool]:
+        """Store the retries."""
+        columns = zip(*map(start_row, items), strict=True)
+        rows = await link.fetch(self._queries.start_retry, items[0].job_id, items[-1].job_id, *columns)
+        drop = self._ownership.registry.drop
+        for item in items:
+            drop("delivery", item.job_id, item.service, item.claim)
+        return won(rows, len(items))
+
+
+class FinishRetryKind:
+    """Attempts of retries that ended. Where the retry is now, or None where it was no longer ours."""
+
+    name = "finish_retry"
+    patient = True
+
+    def __init__(self, queries: Queries, ownership: Ownership) -> None:
+        self._queries = queries
+        self._ownership = ownership
+
+    def unique(self, item: RetryEnd, /) -> Hashable:
+        """Each retry once."""
+        return (item.job_id, item.service)
+
+    def order(self, item: RetryEnd, /) -> tuple[int, str]:
+        """Sort by job and service."""
+        return (item.job_id.int, item.service)
+
+    def size(self, _item: RetryEnd, /) -> int:
+        """Count a narrow row."""
+        return 256
+
+    async def flush(self, link: Link, items: Sequence[RetryEnd], /) -> Sequence[RetryState | None]:
+        """Store the ends."""
+        columns = zip(*map(end_row, items), strict=True)
+        rows = await link.fetch(self._queries.finish_retry, items[0].job_id, items[-1].job_id, *columns)
+        drop = self._ownership.registry.drop
+        for item in items:
+            drop("retry", item.job_id, item.service, item.claim)
+        result: list[RetryState | None] = [None] * len(items)
+        for place, state in rows:
+            result[place - 1] = RetryState(state)
+        return result
+
+
+class Retries:
+    """What the retry stage asks."""
+
+    def __init__(
+        self,
+        pool: LinkPool,
+        queries: Queries,
+        *,
+        ownership: Ownership,
+        horizon: Horizon,
+        lane: Lane,
+    ) -> None:
+        self._pool = pool
+        self._queries = queries
+        self._ownership = ownership
+        self._horizon = horizon
+        self._due = DueScan(pool, queries.claim_retries, horizon=horizon, name="endpoint")
+        self._starts = lane.queue(StartRetryKind(queries, ownership))
+        self._ends = lane.queue(FinishRetryKind(queries, ownership))
+
+    async def begin(self, end: DeliveryEnd) -> bool:
+        """Begin the sequence for a delivery whose first attempt failed; False when it was no longer ours."""
+        return await self._starts.submit(end)
+
+    async def claim(self, free: Mapping[str, int]) -> list[Retry]:
+        """Claim due retries: of each endpoint at most its free slots. They count as held."""
+        worker = self._ownership.worker
+        rows = await self._due.claim(free, worker=worker)
+        found = [claimed_retry(row, worker=worker) for row in rows]
+        return found if self._ownership.holding(found, worker=worker) else []
+
+    async def endpoints_with_work(self, cursor: str = "") -> WorkPage:
+        """Tell which endpoints have due retries, from ``cursor`` on."""
+        rows = await self._pool.fetch(self._queries.retry_endpoints_with_work, cursor, PAGE)
+        return work_page(rows, PAGE)
+
+    async def finish(self, end: RetryEnd) -> RetryState | None:
+        """End an attempt, and tell where the retry is now; None when it was no longer ours."""
+        try:
+            return await self._ends.submit(end)
+        except LedgerError:
+            self._ownership.registry.drop("retry", end.job_id, end.service, end.claim)
+            raise
+
+    async def unreachable(self, endpoints: Sequence[str], *, budget: float, limit: int = 500) -> int:
+        """End what is past its ``budget`` (seconds) and waits for an endpoint whose circuit is open, and tell how much.
+
+        That is retries, and messages that were never tried. An attempt there has to have failed after their budget
+        was over, so downtime of ours ends nothing. At most ``limit`` rows of each endpoint and table; repeat while it
+        ends any.
+        """
+        if not endpoints:
+            return 0
+        lo, hi = await self._horizon.bounds()
+        args = (lo, hi, list(endpoints), budget, limit)
+        retries = await self._pool.fetch(self._queries.unreachable_retries, *args)
+        deliveries = await self._pool.fetch(self._queries.unreachable_deliveries, *args)
+        return len(retries) + len(deliveries)
+
+
+def start_row(item: DeliveryEnd) -> tuple[object, ...]:
+    """Turn a failed first attempt into its cells."""
+    return (
+        item.job_id,
+        item.service,
+        item.worker,
+        item.claim,
+        item.status,
+        item.reason,
+        item.seconds,
+        min(max(item.retry_in, item.retry_after), item.budget),
+    )
+
+
+def end_row(item: RetryEnd) -> tuple[object, ...]:
+    """Turn the end of a retry into its cells."""
+    return (
+        item.job_id,
+        item.service,
+        item.worker,
+        item.claim,
+        item.verdict,
+        item.status,
+        item.reason,
+        item.seconds,
+        item.delay,
+        item.wait,
+        item.budget,
+    )
+
+
+def claimed_retry(row: Mapping[str, Any], *, worker: int) -> Retry:
+    """Build a retry from a claimed row."""
+    return Retry(
+        job_id=UUID(int=row["job_id"].int),
+        service=row["service"],
+        worker=worker,
+        claim=row["claim"],
+        kind=MessageKind(row["kind"]),
+        status=ResultStatus(row["status"]),
+        endpoint=row["endpoint"],
+        attempts=row["attempts"],
+        retry_count=row["retry_count"],
+        first_failed_at=row["first_failed_at"],
+        last_status=row["last_status"],
+        last_reason=row["last_reason"],
+        callback_url=row["callback_url"],
+        correlation_id=row["correlation_id"],
+        route=row["route"],
+        traceparent=row["traceparent"],
+        services_total=row["services_total"],
+        message_id=row["message_id"],
+        headers=row["headers"],
+        body=row["body"],
+        stored=row["object"],
+        upload_url=row["upload_url"],
+        links_base=row["links_base"],
+    )

@@ -1,0 +1,28 @@
+-- The first attempt at a message failed in a way that a repetition may cure: its delivery becomes 'retrying', and its row
+-- in the ledger of retries is made with it. Fenced by owner and claim. A stored body is named at once; a small one stays
+-- in payload until it is moved. `n` is the place in the batch of each row that was still owned.
+WITH c AS MATERIALIZED (
+    SELECT * FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::int[], $8::text[], $9::float8[],
+                         $10::float8[])
+         WITH ORDINALITY AS c (job_id, service, worker, claim, code, reason, seconds, wait, n)
+), u AS (
+    UPDATE delivery d SET state = 'retrying', worker = NULL, attempts = d.attempts + 1,
+                          last_status = c.code, last_reason = c.reason
+    FROM c
+    WHERE d.job_id = c.job_id AND d.service = c.service AND d.job_id BETWEEN $1::uuid AND $2::uuid
+      AND d.worker = c.worker AND d.claim = c.claim AND d.state = 'open'
+    RETURNING d.job_id, d.service, d.kind, d.status, d.endpoint, d.attempts, c.code, c.reason, c.seconds, c.wait, c.n
+), r AS (
+    INSERT INTO oas_webhook_retry (job_id, service, correlation_id, route, kind, status, callback_url, endpoint,
+                                   services_total, traceparent, message_id, object, attempts, first_failed_at,
+                                   next_attempt_at, last_attempt_at, last_status, last_reason, history, created_at)
+    SELECT u.job_id, u.service, j.correlation_id, j.route, u.kind, u.status, j.callback_url, u.endpoint,
+           j.services_total, j.traceparent,
+           u.job_id || ':' || coalesce(nullif(u.service, ''), 'all') || ':' || u.status, p.object, u.attempts, now(),
+           now() + make_interval(secs => u.wait), now(), u.code, u.reason,
+           ledger_history('[]', u.code, u.reason, u.seconds), now()
+    FROM u JOIN job j ON j.job_id = u.job_id AND j.job_id BETWEEN $1::uuid AND $2::uuid
+    LEFT JOIN payload p ON p.job_id = u.job_id AND p.service = u.service AND u.service <> ''
+                       AND p.job_id BETWEEN $1::uuid AND $2::uuid
+)
+SELECT n FROM u
