@@ -5,15 +5,18 @@ from collections.abc import Iterable, Mapping
 from sidecar.ledger.claims import Claims, WorkPage
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.partitions import Partitions, Pruned
+from sidecar.ledger.retries import Retries
 from sidecar.ledger.sweeps import Held, OpenInvocation, Sweeps
 from sidecar.ledger.workers import WorkerLife
 from sidecar.model.delivery import Delivery
 from sidecar.model.invocation import Invocation
+from sidecar.model.retry import Retry
 
 
 class Duties:
     """The part of the ledger that is called time and again, and not for one job."""
 
+    retries: Retries
     _claims: Claims
     _life: WorkerLife
     _ownership: Ownership
@@ -35,6 +38,14 @@ class Duties:
     async def endpoints_with_work(self, cursor: str = "") -> WorkPage:
         """Tell which endpoints have due deliveries, from ``cursor`` on."""
         return await self._claims.endpoints(cursor)
+
+    async def claim_retries(self, free: Mapping[str, int]) -> list[Retry]:
+        """Claim due retries: of each endpoint at most its free slots."""
+        return await self.retries.claim(free)
+
+    async def retry_endpoints_with_work(self, cursor: str = "") -> WorkPage:
+        """Tell which endpoints have due retries, from ``cursor`` on."""
+        return await self.retries.endpoints_with_work(cursor)
 
     async def take_over(self) -> int:
         """Free rows whose worker is not alive; repeat while it frees any."""

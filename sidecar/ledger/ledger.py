@@ -35,6 +35,7 @@ from sidecar.model.errors import LedgerError, LedgerUnavailable
 from sidecar.model.invocation import Release
 from sidecar.model.job import JobView, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded
+from sidecar.model.retry import RetryEnd, RetryState
 from sidecar.model.route import ServiceCall
 
 MAX_DRIFT = 5.0  # seconds between two readings of the database's clock
@@ -241,6 +242,10 @@ class Ledger(Duties):
         except LedgerError:
             self._ownership.registry.drop("delivery", end.job_id, end.service, end.claim)
             raise
+
+    async def finish_retry(self, end: RetryEnd) -> RetryState | None:
+        """End an attempt of a retry, and tell where the retry is now; None when it was no longer ours."""
+        return await self.retries.finish(end)
 
     async def parts(self, job_id: UUID) -> list[Part]:
         """Read the parts of an aggregate."""
