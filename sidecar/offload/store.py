@@ -18,6 +18,7 @@ from sidecar.offload.errors import OffloadRefused, OffloadUnavailable
 from sidecar.offload.faults import talking
 from sidecar.offload.keys import object_key
 from sidecar.offload.links import Link, Links
+from sidecar.offload.listing import NOT_FOUND, Listed, abort_begun_before, listed
 from sidecar.offload.presentation import named_attachment, object_parameters
 from sidecar.offload.reading import RawBody, opened, unpacked
 from sidecar.offload.signing import Signers
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 LARGEST_COPY: Final = 5 * 1024**3  # bytes; S3's limit for one copy and for one PUT
 DELETES_AT_ONCE: Final = 8
-NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,6 @@ class Head:
     modified: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One object of a listing."""
-
-    key: str
-    size: int
-    modified: datetime
-
-
 class ObjectStore:
     """S3, or what speaks like it.
 
@@ -61,18 +52,25 @@ class ObjectStore:
     Args:
         settings: The store.
         environ: Where AWS leaves a web identity; the process's environment by default.
+        session: Another source of the region and the credential chain; several stores may share one.
 
     Raises:
         ConfigError: The settings name no bucket.
     """
 
-    def __init__(self, settings: OffloadSettings, *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: OffloadSettings,
+        *,
+        environ: Mapping[str, str] | None = None,
+        session: AioSession | None = None,
+    ) -> None:
         if settings.bucket is None:
             raise ConfigError("offload.bucket: is missing; name the bucket for large bodies")
         self.bucket: str = settings.bucket
         """The bucket where nothing else is said."""
         self._settings = settings
-        self._session = AioSession()
+        self._session = session or AioSession()
         self._signers = Signers(self._session, settings, environ=os.environ if environ is None else environ)
         self._links = Links(self._signers)
         self._stack = AsyncExitStack()
@@ -254,49 +252,19 @@ class ObjectStore:
             if error is not None:
                 raise error
 
-    async def list(self, prefix: str, *, bucket: str | None = None) -> AsyncIterator[Listed]:
+    def list(self, prefix: str, *, bucket: str | None = None) -> AsyncIterator[Listed]:
         """Yield the objects whose keys begin with ``prefix``, in the order of their keys."""
-        pages = aiter(
-            self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket or self.bucket, Prefix=prefix)
-        )
-        while True:
-            async with talking("list objects"):
-                page = await anext(pages, None)
-            if page is None:
-                return
-            for item in page.get("Contents", ()):
-                yield Listed(item["Key"], item["Size"], item["LastModified"])
+        return listed(self.client, bucket or self.bucket, prefix)
 
     async def abort_stale_uploads(
         self, prefix: str, *, older_than: float, bucket: str | None = None, now: datetime | None = None
     ) -> int:
         """Abort uploads that began more than ``older_than`` seconds ago and were never completed; tell how many.
 
-        Their owner was killed, or the store was away. AWS can do the same by a lifecycle rule
-        (``AbortIncompleteMultipartUpload``); MinIO does it by itself after a day, and lists uploads by whole keys only.
+        Their owner was killed, or the store was away; see :func:`sidecar.offload.listing.abort_begun_before`.
         """
-        place = bucket or self.bucket
         limit = (now or datetime.now(UTC)) - timedelta(seconds=older_than)
-        pages = aiter(self.client.get_paginator("list_multipart_uploads").paginate(Bucket=place, Prefix=prefix))
-        aborted = 0
-        while True:
-            async with talking("list uploads"):
-                page = await anext(pages, None)
-            if page is None:
-                return aborted
-            for item in page.get("Uploads", ()):
-                if item["Initiated"] < limit and await self._abort(place, item["Key"], item["UploadId"]):
-                    aborted += 1
-
-    async def _abort(self, bucket: str, key: str, upload_id: str) -> bool:
-        try:
-            async with talking("abort an upload"):
-                await self.client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
-        except OffloadRefused as error:
-            if error.status == NOT_FOUND:  # somebody else was faster
-                return False
-            raise
-        return True
+        return await abort_begun_before(self.client, bucket or self.bucket, prefix, limit)
 
     def _ttl(self, ttl: float | None) -> float:
         return self._settings.url_ttl if ttl is None else ttl

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from aiobotocore.session import AioSession
 
 from sidecar.dev.object_store import EmbeddedStore
 from sidecar.offload.store import ObjectStore
@@ -23,10 +24,16 @@ def real_server(directory: Path) -> Iterator[EmbeddedStore]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def aws() -> AioSession:
+    """One for all tests: each new one reads S3's description of two megabytes anew."""
+    return AioSession()
+
+
 @pytest.fixture
-async def store(moto: Moto) -> AsyncIterator[ObjectStore]:
+async def store(moto: Moto, aws: AioSession) -> AsyncIterator[ObjectStore]:
     """A client of moto, with an empty bucket."""
-    opened = ObjectStore(make_settings(moto.endpoint_url), environ={})
+    opened = ObjectStore(make_settings(moto.endpoint_url), environ={}, session=aws)
     await opened.start()
     try:
         await opened.client.create_bucket(Bucket=BUCKET)
@@ -37,10 +44,10 @@ async def store(moto: Moto) -> AsyncIterator[ObjectStore]:
 
 
 @pytest.fixture
-async def real(real_server: EmbeddedStore) -> AsyncIterator[ObjectStore]:
+async def real(real_server: EmbeddedStore, aws: AioSession) -> AsyncIterator[ObjectStore]:
     """A client of the real store."""
     real_server.start()
-    opened = ObjectStore(real_settings(real_server), environ={})
+    opened = ObjectStore(real_settings(real_server), environ={}, session=aws)
     await opened.start()
     try:
         yield opened
