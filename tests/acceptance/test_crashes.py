@@ -26,13 +26,13 @@ async def test_a_replica_that_is_killed_again_and_again_loses_nothing(
     with ending(replica):
         await replica.start()
         async with offer_load(world, [replica.ports.gateway_url], seed=SEED) as load:
-            for _ in range(4):
+            for _ in range(3):
                 await load.until_accepted(chance.randint(20, 120))
                 replica.kill()
                 await replica.start()
             await load.until_accepted(20)
         findings = await audit(database, load)
-    assert findings.jobs >= 100
+    assert findings.jobs >= 80
 
 
 async def test_two_replicas_that_are_killed_in_turn_lose_nothing(
@@ -46,7 +46,7 @@ async def test_two_replicas_that_are_killed_in_turn_lose_nothing(
         for replica in replicas:
             await replica.start()
         async with offer_load(world, [replica.ports.gateway_url for replica in replicas], seed=SEED + 1) as load:
-            for turn in range(4):
+            for turn in range(3):
                 await load.until_accepted(chance.randint(20, 120))
                 victim = replicas[turn % 2]
                 victim.kill()

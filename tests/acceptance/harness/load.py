@@ -114,7 +114,7 @@ class Load:
 async def offer_load(world: World, gateways: Sequence[str], *, clients: int = 8, seed: int = 1) -> AsyncIterator[Load]:
     """Offer load until the block ends; a caller that breaks fails the test."""
     load = Load(world, gateways)
-    client = Client(timeout=6.0)
+    client = Client(timeout=3.0)
     callers = [
         asyncio.create_task(load.caller(f"caller-{seed}-{number}", client, random.Random(f"{seed}-{number}")))
         for number in range(clients)
