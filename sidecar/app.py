@@ -15,7 +15,8 @@ from sidecar.ledger import Ledger, LedgerConfig, LedgerStats
 from sidecar.lifecycle import EXIT_FAULT, EXIT_OK, Cleanups, Supervisor, on_signals
 from sidecar.listeners import Listeners, accept_rules
 from sidecar.model.errors import LedgerUnavailable
-from sidecar.outbound.sessions import service_session, webhook_session
+from sidecar.offload.store import ObjectStore
+from sidecar.outbound.sessions import service_session, upload_session, webhook_session
 from sidecar.settings.root import Settings
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
@@ -103,7 +104,7 @@ class Sidecar:
         exposition = self._siblings or self._metrics
         await self._listeners.open_admin(exposition=exposition, why_not_ready=lambda: self._state)
         add("admin listener", self._listeners.close_admin)
-        self._stages = stages = self._handover.stages = self._make_stages()
+        self._stages = stages = self._handover.stages = await self._make_stages()
         add("ledger", self._ledger.stop)
         await self._start_ledger()
         self._guard(stages.duties.life, "life")
@@ -130,13 +131,15 @@ class Sidecar:
         self._log.info(Event.STOPPED)
         self._log.flush()
 
-    def _make_stages(self) -> Stages:
+    async def _make_stages(self) -> Stages:
         parts = Parts(
             settings=self._settings,
             rules=self._rules,
             ledger=self._ledger,
             services=self._open_services(),
             webhooks=self._open_webhooks(),
+            uploads=self._open_uploads(),
+            store=await self._open_store(),
             background=self._background,
             log=self._log,
             metrics=self._metrics,
@@ -161,6 +164,21 @@ class Sidecar:
         )
         self._cleanups.add("webhook connections", session.close)
         return session
+
+    def _open_uploads(self) -> aiohttp.ClientSession:
+        webhook = self._settings.webhook
+        session = upload_session(connect_timeout=webhook.timeouts.connect, ca_file=webhook.ca_file)
+        self._cleanups.add("upload connections", session.close)
+        return session
+
+    async def _open_store(self) -> ObjectStore | None:
+        settings = self._settings.offload
+        if settings is None or settings.bucket is None:
+            return None
+        store = ObjectStore(settings)
+        self._cleanups.add("object store", store.stop)
+        await store.start()
+        return store
 
     async def _start_ledger(self) -> None:
         """Wait for the database for as long as it takes; the probes say why meanwhile."""

@@ -9,10 +9,15 @@ from sidecar.kit.periodic import Periodic
 from sidecar.ledger import Ledger, WorkPage
 from sidecar.model.delivery import Delivery
 from sidecar.model.invocation import Invocation
+from sidecar.model.retry import Retry
+from sidecar.offload.store import ObjectStore
 from sidecar.schedule.beat import Beat
 from sidecar.schedule.claim import Claim
+from sidecar.schedule.endpoints import Endpoints
 from sidecar.schedule.expire import Expire
+from sidecar.schedule.offload import Offload
 from sidecar.schedule.partitions import Partitions
+from sidecar.schedule.prune_objects import PruneObjects
 from sidecar.schedule.reconcile import Reconcile
 from sidecar.schedule.takeover import TakeOver
 from sidecar.settings.root import Settings
@@ -65,6 +70,21 @@ class DeliverySource:
         return await self._ledger.claim_deliveries(free)
 
 
+class RetrySource:
+    """Due retries of the ledger, by endpoint."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._retries = ledger.retries
+
+    async def keys_with_work(self, after: str) -> WorkPage:
+        """Return endpoints that have due retries."""
+        return await self._retries.endpoints_with_work(after)
+
+    async def claim(self, free: Mapping[str, int]) -> Sequence[Retry]:
+        """Own due retries."""
+        return await self._retries.claim(free)
+
+
 class Duties:
     """All duties of one worker, grouped by when they stop: claims first, the beat last."""
 
@@ -75,6 +95,7 @@ class Duties:
         ledger: Ledger,
         fanout: Fanout,
         deliver: Deliver,
+        store: ObjectStore | None,
         log: EventLog,
         on_error: Callable[[str, Exception], None],
     ) -> None:
@@ -85,9 +106,12 @@ class Duties:
         scan = settings.retry.scan_interval
         days_ahead = max(1, round(settings.retention.partitions_ahead / DAY))
         self.reinvoke = every(scan, "reinvoke", Claim(InvocationSource(ledger), fanout))
-        self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver))
-        self.claims = (self.reinvoke, self.redeliver)
-        self.upkeep = (
+        self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver, gate=deliver.health.places))
+        self.retry = every(scan, "retry", Claim(RetrySource(ledger), deliver, gate=deliver.health.places))
+        self.claims = (self.reinvoke, self.redeliver, self.retry)
+        budget = settings.retry.give_up_after
+        self.upkeep: tuple[Periodic, ...] = (
+            every(scan, "endpoints", Endpoints(deliver.health, deliver, ledger.retries, budget=budget, log=log)),
             every(TAKEOVER_INTERVAL, "takeover", TakeOver(ledger, log=log)),
             every(RECONCILE_INTERVAL, "reconcile", Reconcile(ledger, older_than=RECONCILE_AFTER, log=log)),
             every(EXPIRE_INTERVAL, "expire", Expire(ledger, batch=EXPIRE_BATCH, log=log)),
@@ -97,4 +121,11 @@ class Duties:
                 Partitions(ledger, days_ahead=days_ahead, retention=settings.retention.jobs, log=log),
             ),
         )
+        if store is not None:
+            retention = settings.retention.objects + (settings.offload.url_ttl if settings.offload else 0.0)
+            prune = PruneObjects(ledger.objects, store, retention=retention, log=log)
+            self.upkeep += (
+                every(scan, "offload", Offload(ledger.objects, store, log=log)),
+                every(HOUR, "objects", prune),
+            )
         self.life = (every(beat, "beat", Beat(ledger)),)

@@ -9,16 +9,22 @@ import aiohttp
 from sidecar.accept.request import AcceptRules
 from sidecar.accept.stage import AcceptLimits, Acceptor
 from sidecar.accept.waiting import WaitingCallers
+from sidecar.deliver.content import Contents
+from sidecar.deliver.decide import SilenceRule
+from sidecar.deliver.health import EndpointHealth
 from sidecar.deliver.stage import Deliver, DeliverLimits
+from sidecar.deliver.store import MessageStore
 from sidecar.duties import Duties
 from sidecar.fanout.stage import Fanout, FanoutLimits
 from sidecar.gather.stage import Gather
 from sidecar.kit.background import Background
 from sidecar.ledger import Ledger
+from sidecar.model.backoff import RetryPolicy
 from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.delivery import Delivery
 from sidecar.model.endpoint import EndpointRule, NamedEndpoint
 from sidecar.model.invocation import Invocation
+from sidecar.offload.store import ObjectStore
 from sidecar.outbound.requests import send
 from sidecar.settings.root import Settings
 from sidecar.settings.secrets import read_secrets
@@ -30,6 +36,12 @@ COMMIT_TIMEOUT = 5.0
 
 MAX_WEBHOOK_RESPONSE = 4096
 """Bytes of a webhook's answer that are read: enough to see a gateway's fault code."""
+
+UPLOAD_TIMEOUT = 300.0
+"""Seconds for putting one result to the caller's own upload-url."""
+
+PROBE_MARGIN = 5.0
+"""Seconds that the lease of a probe outlasts the probe."""
 
 QUEUE_PER_LANE = 256
 """Work that is owned and waits in memory for one service or endpoint; more than that waits in the ledger."""
@@ -50,7 +62,7 @@ class Handover:
 
     def full_endpoints(self) -> Sequence[str]:
         """Name the endpoints whose new deliveries shall wait in the ledger."""
-        return self.stages.deliver.lanes.full_keys()
+        return self.stages.deliver.full_endpoints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,8 @@ class Parts:
     ledger: Ledger
     services: aiohttp.ClientSession
     webhooks: aiohttp.ClientSession
+    uploads: aiohttp.ClientSession
+    store: ObjectStore | None
     background: Background
     log: EventLog
     metrics: Metrics
@@ -94,6 +108,7 @@ class Stages:
             ledger=parts.ledger,
             fanout=self.fanout,
             deliver=self.deliver,
+            store=parts.store,
             log=parts.log,
             on_error=on_duty_error,
         )
@@ -130,10 +145,22 @@ class Stages:
         )
 
     def _make_deliver(self, parts: Parts, endpoints: EndpointRule) -> Deliver:
-        webhook = parts.settings.webhook
+        webhook, retry = parts.settings.webhook, parts.settings.retry
+        store = None
+        if parts.store is not None:
+            store = MessageStore(parts.store, uploads=parts.uploads, upload_timeout=UPLOAD_TIMEOUT)
         return Deliver(
             ledger=parts.ledger,
+            retries=parts.ledger.retries,
             send=partial(send, parts.webhooks, method="POST", max_response=MAX_WEBHOOK_RESPONSE),
+            contents=Contents(parts=parts.ledger, store=store, inline_small=retry.inline_small),
+            health=EndpointHealth(
+                parts.ledger.endpoints,
+                full_speed=webhook.concurrency.per_endpoint,
+                probe_lease=webhook.timeouts.total + PROBE_MARGIN,
+            ),
+            policy=RetryPolicy(base=retry.base, cap=retry.cap, give_up_after=retry.give_up_after, jitter=retry.jitter),
+            silence=SilenceRule(statuses=frozenset(retry.statuses), wso2_faults=retry.wso2_faults),
             limits=DeliverLimits(
                 per_endpoint=webhook.concurrency.per_endpoint,
                 total=webhook.concurrency.total,
@@ -143,8 +170,12 @@ class Stages:
             label_of=endpoints.label_of,
             log=parts.log,
             metrics=parts.metrics,
-            on_room=lambda: self.duties.redeliver.wake(),  # noqa: PLW0108 - the duties are made last
+            on_room=self._deliver_has_room,
         )
+
+    def _deliver_has_room(self) -> None:
+        self.duties.redeliver.wake()
+        self.duties.retry.wake()
 
     def _make_acceptor(self, parts: Parts, endpoints: EndpointRule, callers: WaitingCallers) -> Acceptor:
         gateway = parts.settings.gateway

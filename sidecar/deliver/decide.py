@@ -28,23 +28,27 @@ class Silent:
 class Rejected:
     """The webhook will never take it: another attempt would end the same."""
 
-    status: int
+    status: int | None  # None: a fault of ours, nothing was sent
     reason: DeliveryReason
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceRule:
+    """Which answers mean that the webhook is silent: ``statuses``, and WSO2's faults if ``wso2_faults``."""
+
+    statuses: frozenset[int] = frozenset({408, 429, 502, 503, 504})
+    wso2_faults: bool = True
 
 
 Decision = Delivered | Silent | Rejected
 
-_SILENT: Mapping[int, DeliveryReason] = MappingProxyType(
+_REASONS: Mapping[int, DeliveryReason] = MappingProxyType(
     {
         408: DeliveryReason.REQUEST_TIMEOUT,
         429: DeliveryReason.TOO_MANY_REQUESTS,
         502: DeliveryReason.BAD_GATEWAY,
         503: DeliveryReason.UNAVAILABLE,
         504: DeliveryReason.GATEWAY_TIMEOUT,
-    }
-)
-_REJECTED: Mapping[int, DeliveryReason] = MappingProxyType(
-    {
         401: DeliveryReason.UNAUTHORIZED,
         403: DeliveryReason.FORBIDDEN,
         410: DeliveryReason.GONE,
@@ -65,18 +69,17 @@ _FAILURES: Mapping[FailureKind, DeliveryReason] = MappingProxyType(
 )
 
 
-def decide(answer: Reply | Failure) -> Decision:
+def decide(answer: Reply | Failure, rule: SilenceRule) -> Decision:
     """Decide what an attempt at a webhook came to."""
     if isinstance(answer, Failure):
         return Silent(None, _FAILURES[answer.kind])
     status = answer.status
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110: successful
         return Delivered(status)
-    if status in _SILENT:
-        return Silent(status, _SILENT[status])
-    if wso2_fault(status, answer.body):
+    if rule.wso2_faults and wso2_fault(status, answer.body):
         return Silent(status, DeliveryReason.WSO2_FAULT)
-    return Rejected(status, _REJECTED.get(status) or _by_class(status))
+    reason = _REASONS.get(status) or _by_class(status)
+    return Silent(status, reason) if status in rule.statuses else Rejected(status, reason)
 
 
 def _by_class(status: int) -> DeliveryReason:

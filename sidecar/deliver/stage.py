@@ -3,37 +3,48 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
-from uuid import UUID
 
-from sidecar.deliver.decide import Decision, Delivered, Silent, decide
+from sidecar.deliver.content import Content, Contents, Message
+from sidecar.deliver.decide import Delivered, Rejected, SilenceRule, Silent, decide
+from sidecar.deliver.ends import Attempt, ended, put_off
+from sidecar.deliver.health import EndpointHealth
 from sidecar.deliver.holds import Holds
 from sidecar.deliver.message import message_headers
 from sidecar.kit.lanes import Lanes
-from sidecar.model.delivery import Delivery, DeliveryEnd, DeliveryState, Part
+from sidecar.model.backoff import RetryPolicy
+from sidecar.model.delivery import DeliveryEnd
 from sidecar.model.errors import LedgerError
-from sidecar.model.messages import JSON_HEADERS, aggregate_body
-from sidecar.model.outcome import MessageKind
 from sidecar.model.reasons import DeliveryReason
+from sidecar.model.retry import Retry, RetryEnd, RetryState
+from sidecar.model.retry_after import retry_after
+from sidecar.offload.errors import OffloadError
 from sidecar.outbound.requests import Failure, Reply
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 
+PUT_OFF = 1.0
+"""Seconds until a message is due again that could not be sent for a reason of ours."""
 
-class Ledger(Protocol):
-    """What this stage needs of the ledger."""
+
+class Ends(Protocol):
+    """Where the ends of attempts are committed."""
 
     def may_act(self, worker: int) -> bool:
         """Tell whether work owned under this id may be acted on now."""
 
     async def finish(self, end: DeliveryEnd) -> bool:
-        """Commit how an attempt ended."""
+        """Commit how a first attempt ended."""
 
-    async def parts(self, job_id: UUID) -> Sequence[Part]:
-        """Return what an aggregate is made of."""
+
+class RetryEnds(Protocol):
+    """Where the ends of retries are committed."""
+
+    async def finish(self, end: RetryEnd) -> RetryState | None:
+        """Commit how a retry ended; tell where it is now."""
 
 
 class Send(Protocol):
@@ -59,13 +70,18 @@ class DeliverLimits:
 
 
 class Deliver:
-    """Send messages, each in the lane of its endpoint."""
+    """Send messages, first attempts and retries alike, each in the lane of its endpoint."""
 
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        ledger: Ends,
+        retries: RetryEnds,
         send: Send,
+        contents: Contents,
+        health: EndpointHealth,
+        policy: RetryPolicy,
+        silence: SilenceRule,
         limits: DeliverLimits,
         label_of: Callable[[str], str],
         log: EventLog,
@@ -73,134 +89,154 @@ class Deliver:
         on_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
+        self._retries = retries
         self._send = send
+        self._contents = contents
+        self._policy = policy
+        self._silence = silence
         self._timeout = limits.timeout
         self._label_of = label_of
         self._log = log
         self._metrics = metrics
-        self.lanes: Lanes[str, Delivery] = Lanes(
+        self.health = health
+        self.lanes: Lanes[str, Message] = Lanes(
             self._attempt,
             per_key=limits.per_endpoint,
             total=limits.total,
             queue_limit=limits.queue,
             on_room=on_room,
+            speed=health.circuits.speed,
         )
         self.holds = Holds(self._enqueue)
 
-    def start(self, work: Sequence[Delivery]) -> None:
-        """Take on committed deliveries that this process owns."""
-        for delivery in work:
-            if not self.holds.keep(delivery):
-                self._enqueue(delivery)
+    def start(self, work: Sequence[Message]) -> None:
+        """Take on committed messages that this process owns."""
+        for message in work:
+            if isinstance(message, Retry) or not self.holds.keep(message):
+                self._enqueue(message)
 
-    def forget_queued(self) -> list[Delivery]:
+    def full_endpoints(self) -> list[str]:
+        """Name the endpoints whose new messages are to wait in the ledger: full lanes, and endpoints that are away."""
+        return [*self.lanes.full_keys(), *self.health.circuits.away]
+
+    def forget_queued(self) -> list[Message]:
         """Empty the queues; return what was not begun."""
         return self.lanes.take_queued()
 
     async def give_back_queued(self) -> None:
-        """Release deliveries that were not begun."""
-        queued = self.forget_queued()
-        await asyncio.gather(*(self._finish(delivery, DeliveryState.OPEN, attempted=False) for delivery in queued))
+        """Release messages that were not begun."""
+        await self._give_back(self.forget_queued())
 
-    def _enqueue(self, delivery: Delivery) -> None:
-        self.lanes.put(delivery.endpoint, delivery)
+    async def give_back_away(self) -> None:
+        """Release messages that wait for endpoints which are away: another replica may hold the probe."""
+        for endpoint in self.health.circuits.away:
+            if not self.health.circuits.speed(endpoint):
+                await self._give_back(self.lanes.take_lane(endpoint))
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _give_back(self, messages: Sequence[Message]) -> None:
+        await asyncio.gather(*(self._commit(put_off(message, delay=0.0, reason="released")) for message in messages))
+
+    def _enqueue(self, message: Message) -> None:
+        self.lanes.put(message.endpoint, message)
+
+    async def _attempt(self, message: Message) -> None:
         try:
-            await self._attempt_or_raise(delivery)
+            await self._attempt_or_raise(message)
         except LedgerError as error:
-            self._unstored(delivery, error)
+            self._unstored(message, error)
         except Exception as error:  # noqa: BLE001 - one message that cannot be handled must not end the process
-            await self._give_up(delivery, error)
+            await self._give_up(message, error)
 
-    async def _give_up(self, delivery: Delivery, error: Exception) -> None:
-        self._log.error(Event.TASK_FAILED, stage="deliver", job_id=str(delivery.job_id), exc_info=error)
+    async def _give_up(self, message: Message, error: Exception) -> None:
+        self._log.error(Event.TASK_FAILED, stage="deliver", job_id=str(message.job_id), exc_info=error)
         try:
-            await self._finish(delivery, DeliveryState.FAILED, reason=DeliveryReason.INTERNAL)
+            await self._commit(
+                ended(message, Attempt(Rejected(None, DeliveryReason.INTERNAL), 0.0), policy=self._policy)
+            )
         except LedgerError as away:
-            self._unstored(delivery, away)
+            self._unstored(message, away)
 
-    def _unstored(self, delivery: Delivery, error: LedgerError) -> None:
+    def _unstored(self, message: Message, error: LedgerError) -> None:
         # The row stays ours by the ledger and is found again by reconcile, or by take-over.
-        self._log.warning(Event.LEDGER_UNAVAILABLE, stage="deliver", job_id=str(delivery.job_id), error=str(error))
+        self._log.warning(Event.LEDGER_UNAVAILABLE, stage="deliver", job_id=str(message.job_id), error=str(error))
 
-    async def _attempt_or_raise(self, delivery: Delivery) -> None:
-        if delivery.kind is MessageKind.AGGREGATE:
-            try:
-                delivery = await self._rendered(delivery)
-            except LedgerError as error:  # nothing is known to be wrong with the message itself
-                self._unstored(delivery, error)
-                await self._put_off(delivery)
-                return
-        if not self._ledger.may_act(delivery.worker):
-            await self._put_off(delivery)
+    async def _attempt_or_raise(self, message: Message) -> None:
+        try:
+            content = await self._contents.of(message)
+        except LedgerError as error:  # nothing is known to be wrong with the message itself
+            self._unstored(message, error)
+            await self._commit(put_off(message, delay=PUT_OFF, reason="ledger_unavailable"))
             return
+        except OffloadError as error:
+            self._log.warning(Event.STORE_UNAVAILABLE, stage="deliver", job_id=str(message.job_id), error=str(error))
+            await self._commit(put_off(message, delay=5 * PUT_OFF, reason="store_unavailable"))
+            return
+        if not self._ledger.may_act(message.worker):
+            await self._commit(put_off(message, delay=PUT_OFF, reason="not_alive"))
+            return
+        attempt = await self._post(message, content)
+        await self._commit(ended(message, attempt, policy=self._policy))
+
+    async def _post(self, message: Message, content: Content) -> Attempt:
+        """Send once; what is refused for its size or type is sent again at once, indirectly, in the same attempt."""
+        attempt = await self._post_once(message, content)
+        if isinstance(attempt.decision, Rejected) and attempt.decision.reason in _TOO_MUCH:
+            try:
+                other = await self._contents.instead(message, content)
+            except OffloadError as error:
+                self._log.warning(
+                    Event.STORE_UNAVAILABLE, stage="deliver", job_id=str(message.job_id), error=str(error)
+                )
+                return Attempt(Silent(attempt.decision.status, attempt.decision.reason), attempt.seconds)
+            if other is not None:
+                return await self._post_once(message, other)
+        return attempt
+
+    async def _post_once(self, message: Message, content: Content) -> Attempt:
         began = time.monotonic()
         answer = await self._send(
-            url=delivery.callback_url,
-            headers=message_headers(delivery, timestamp=int(time.time())),
-            body=delivery.body,
+            url=message.callback_url,
+            headers=message_headers(message, content, timestamp=int(time.time())),
+            body=content.body,
             timeout=self._timeout,
         )
-        decision = decide(answer)
-        self._told(delivery, decision, seconds=time.monotonic() - began)
-        if isinstance(decision, Delivered):
-            await self._finish(delivery, DeliveryState.DELIVERED, status=decision.status)
+        seconds = time.monotonic() - began
+        decision = decide(answer, self._silence)
+        wait = 0.0
+        if isinstance(answer, Reply):
+            if isinstance(decision, Silent):
+                wait = retry_after(answer.headers, longest=self._policy.give_up_after)
+            await self.health.answered(message.endpoint, answer.status, wait=wait)
+        elif isinstance(decision, Silent):
+            await self.health.silent(message.endpoint, decision.reason)
+        attempt = Attempt(decision, seconds, wait)
+        self._told(message, content, attempt)
+        return attempt
+
+    async def _commit(self, end: DeliveryEnd | RetryEnd) -> None:
+        if isinstance(end, RetryEnd):
+            await self._retries.finish(end)
         else:
-            await self._finish(delivery, DeliveryState.FAILED, status=decision.status, reason=decision.reason)
+            await self._ledger.finish(end)
 
-    async def _rendered(self, delivery: Delivery) -> Delivery:
-        parts = await self._ledger.parts(delivery.job_id)
-        body = aggregate_body(
-            job_id=delivery.job_id,
-            correlation_id=delivery.correlation_id,
-            status=delivery.status,
-            parts=parts,
-        )
-        return replace(delivery, headers=JSON_HEADERS, body=body)
-
-    async def _put_off(self, delivery: Delivery) -> None:
-        """Give a message back untried; it is due again in a second."""
-        await self._finish(delivery, DeliveryState.OPEN, attempted=False, retry_in=1.0)
-
-    async def _finish(
-        self,
-        delivery: Delivery,
-        state: DeliveryState,
-        *,
-        status: int | None = None,
-        reason: str | None = None,
-        retry_in: float = 0.0,
-        attempted: bool = True,
-    ) -> None:
-        await self._ledger.finish(
-            DeliveryEnd(
-                job_id=delivery.job_id,
-                service=delivery.service,
-                worker=delivery.worker,
-                claim=delivery.claim,
-                state=state,
-                status=status,
-                reason=reason,
-                retry_in=retry_in,
-                attempted=attempted,
-            )
-        )
-
-    def _told(self, delivery: Delivery, decision: Decision, *, seconds: float) -> None:
+    def _told(self, message: Message, content: Content, attempt: Attempt) -> None:
+        decision = attempt.decision
         reason = None if isinstance(decision, Delivered) else decision.reason
-        self._metrics.delivery_attempted(reason, self._label_of(delivery.endpoint), seconds)
+        self._metrics.delivery_attempted(reason, self._label_of(message.endpoint), attempt.seconds)
         self._log.info(
             Event.DELIVERY_ATTEMPTED,
-            job_id=str(delivery.job_id),
-            correlation_id=delivery.correlation_id,
-            route=delivery.route,
-            service=delivery.service or "all",
-            webhook=urlsplit(delivery.callback_url).hostname,
-            kind=delivery.kind,
-            attempt=delivery.attempts + 1,
+            job_id=str(message.job_id),
+            correlation_id=message.correlation_id,
+            route=message.route,
+            service=message.service or "all",
+            webhook=urlsplit(message.callback_url).hostname,
+            kind=content.kind,
+            attempt=message.attempts + 1,
             status=decision.status,
             reason=reason,
             retryable=isinstance(decision, Silent),
-            seconds=round(seconds, 4),
+            seconds=round(attempt.seconds, 4),
         )
+
+
+_TOO_MUCH = frozenset({DeliveryReason.TOO_LARGE, DeliveryReason.UNSUPPORTED_TYPE})

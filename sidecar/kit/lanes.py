@@ -31,6 +31,7 @@ class Lanes(Generic[K, T]):
         total: Places over all lanes.
         queue_limit: Waiting items at which a lane counts as full.
         on_room: Called when a lane with work waiting elsewhere has room again.
+        speed: Places of one lane at this moment, if they are fewer than ``per_key``; 0 lets nothing begin.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class Lanes(Generic[K, T]):
         total: int,
         queue_limit: int,
         on_room: Callable[[], None] = lambda: None,
+        speed: Callable[[K], int] | None = None,
     ) -> None:
         self._run = run
         self._per_key = per_key
+        self._speed = speed
         self._total = total
         self._queue_limit = queue_limit
         self._on_room = on_room
@@ -79,9 +82,10 @@ class Lanes(Generic[K, T]):
     def free(self, key: K) -> int:
         """Tell how many items a lane can start at once or soon; 0 when its queue holds as many as it has places."""
         lane = self._lanes.get(key)
+        places = self._places(key)
         if lane is None:
-            return self._per_key
-        return max(0, 2 * self._per_key - lane.running - len(lane.queue))
+            return places
+        return max(0, 2 * places - lane.running - len(lane.queue))
 
     def has_room(self, key: K) -> bool:
         """Tell whether a lane still takes work."""
@@ -98,11 +102,12 @@ class Lanes(Generic[K, T]):
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane()
-        if lane.running < self._per_key and self._running < self._total and not lane.queue and not self._closed:
+        places = self._places(key)
+        if lane.running < places and self._running < self._total and not lane.queue and not self._closed:
             self._start(key, lane, item)
             return
         lane.queue.append(item)
-        if lane.running < self._per_key:
+        if lane.running < places:
             self._starved[key] = None
         if len(lane.queue) >= self._queue_limit:
             self._full[key] = None
@@ -123,6 +128,19 @@ class Lanes(Generic[K, T]):
         self._full.clear()
         return items
 
+    def take_lane(self, key: K) -> list[T]:
+        """Empty the queue of one lane, which is not to be served any more: the items that were not begun."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            return []
+        items = list(lane.queue)
+        lane.queue.clear()
+        self._starved.pop(key, None)
+        self._full.pop(key, None)
+        if not lane.running:
+            del self._lanes[key]
+        return items
+
     async def drain(self, within: float) -> None:
         """Wait until nothing runs any more, at most ``within`` seconds; then begin nothing, and cancel what runs."""
         loop = asyncio.get_running_loop()
@@ -134,6 +152,9 @@ class Lanes(Generic[K, T]):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _places(self, key: K) -> int:
+        return self._per_key if self._speed is None else min(self._per_key, self._speed(key))
 
     def _start(self, key: K, lane: _Lane[T], item: T) -> None:
         lane.running += 1
@@ -154,7 +175,7 @@ class Lanes(Generic[K, T]):
         try:
             await self._run(item)
             # A lane hands its place on once others wait for one; else it keeps it for its next item.
-            while lane.queue and not self._starved and not self._closed:
+            while lane.queue and not self._starved and not self._closed and lane.running <= self._places(key):
                 await self._run(self._next(key, lane))
         finally:
             lane.running -= 1
@@ -162,15 +183,15 @@ class Lanes(Generic[K, T]):
             self._refill(key, lane)
 
     def _refill(self, key: K, lane: _Lane[T]) -> None:
-        if lane.queue and lane.running < self._per_key:
+        if lane.queue and lane.running < self._places(key):
             self._starved[key] = None
         while self._starved and self._running < self._total and not self._closed:
             waiting = next(iter(self._starved))
             del self._starved[waiting]
             other = self._lanes[waiting]
-            if other.queue and other.running < self._per_key:
+            if other.queue and other.running < (places := self._places(waiting)):
                 self._start(waiting, other, self._next(waiting, other))
-                if other.queue and other.running < self._per_key:
+                if other.queue and other.running < places:
                     self._starved[waiting] = None
         if lane.backlog and not lane.queue:
             lane.backlog = False

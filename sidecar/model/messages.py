@@ -1,8 +1,9 @@
 """The bodies that the sidecar itself writes to a webhook: error messages and aggregates."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from sidecar.model.headers import decode_block
 from sidecar.model.outcome import Fence, MessageKind, Outcome, OutcomeKind, ResultStatus
 from sidecar.model.problems import CONTENT_TYPE, TYPE_PREFIX
 from sidecar.model.reasons import InvocationReason
+from sidecar.model.stored import StoredObject
 
 PROBLEM_HEADERS = b"content-type: " + CONTENT_TYPE.encode()
 JSON_HEADERS = b"content-type: application/json"
@@ -81,7 +83,14 @@ def error_outcome(
     )
 
 
-def aggregate_body(*, job_id: UUID, correlation_id: str, status: str, parts: Sequence[Part]) -> bytes:
+def aggregate_body(
+    *,
+    job_id: UUID,
+    correlation_id: str,
+    status: str,
+    parts: Sequence[Part],
+    downloads: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> bytes:
     """Render the one message of ``gather: all`` from the stored parts, in the order of the route."""
     return orjson.dumps(
         {
@@ -89,25 +98,79 @@ def aggregate_body(*, job_id: UUID, correlation_id: str, status: str, parts: Seq
             "job_id": str(job_id),
             "correlation_id": correlation_id,
             "status": status,
-            "results": [_part(part) for part in parts],
+            "results": [_part(part, downloads.get(part.service)) for part in parts],
         }
     )
 
 
-def _part(part: Part) -> dict[str, Any]:
+def indirect_body(
+    *,
+    job_id: UUID,
+    correlation_id: str,
+    service: str,
+    status: str,
+    headers: bytes,
+    stored: StoredObject,
+    link: Mapping[str, str],
+    uploaded: bool = False,
+    notice: str | None = None,
+    inline: bytes | None = None,
+) -> bytes:
+    """Render an indirect result message: where the body lies, what it must be, and perhaps the body itself.
+
+    Args:
+        job_id: The job.
+        correlation_id: Its correlation id.
+        service: The service, '' for none.
+        status: ``succeeded`` or ``failed``.
+        headers: The body's content headers, as the service sent them.
+        stored: The object.
+        link: ``url``, ``expires_at`` and ``refresh_url`` of a download, or ``url`` and ``etag`` of an upload.
+        uploaded: Whether the body went to the caller's own upload-url.
+        notice: Why it did not, when the caller had sent one.
+        inline: A small body, to spare the receiver the download.
+    """
+    described = {name.lower(): value for name, value in decode_block(headers)}
+    content_type = described.get("content-type", "application/octet-stream")
+    document: dict[str, Any] = {
+        "type": "indirect_result",
+        "job_id": str(job_id),
+        "correlation_id": correlation_id,
+        "service": service,
+        "status": status,
+        "content_type": content_type,
+        **_described(stored, described.get("content-encoding")),
+        "upload" if uploaded else "download": dict(link),
+    }
+    if notice is not None:
+        document["upload_failed"] = notice
+    if inline is not None:
+        document["inline"] = {"content_type": content_type, "body_base64": b64encode(inline).decode()}
+    return orjson.dumps(document)
+
+
+def _part(part: Part, download: Mapping[str, str] | None) -> dict[str, Any]:
     headers = {name.lower(): value for name, value in decode_block(part.headers)}
     content_type = headers.get("content-type", "application/octet-stream")
-    entry: dict[str, Any] = {
-        "service": part.service,
-        "status": part.status,
-        "content_type": content_type,
-        "sha256": sha256(part.body).hexdigest(),
-    }
     encoding = headers.get("content-encoding")
+    entry: dict[str, Any] = {"service": part.service, "status": part.status, "content_type": content_type}
     if encoding is not None:
         entry["content_encoding"] = encoding
-    entry.update(_content(part, content_type, encoded=encoding is not None))
-    return entry
+    if part.stored is None:
+        entry["sha256"] = sha256(part.body).hexdigest()
+        return entry | _content(part, content_type, encoded=encoding is not None)
+    return entry | _described(StoredObject.load(part.stored), encoding) | {"download": dict(download or {})}
+
+
+def _described(stored: StoredObject, encoding: str | None) -> dict[str, Any]:
+    """Describe a stored body: some clients decode Content-Encoding and some do not, so both digests are told."""
+    return {
+        "content_encoding": stored.content_encoding or encoding,
+        "size": stored.size,
+        "sha256": stored.sha256.hex(),
+        "stored_size": stored.stored_size,
+        "stored_sha256": stored.stored_sha256.hex(),
+    }
 
 
 def _content(part: Part, content_type: str, *, encoded: bool) -> dict[str, Any]:

@@ -82,6 +82,18 @@ def webhook_session(
     return _session(connect_timeout=connect_timeout, per_host=per_host, limit=total, ca_file=ca_file, proxy=proxy)
 
 
+def upload_session(*, connect_timeout: float, ca_file: Path | None = None) -> aiohttp.ClientSession:
+    """Open the session for the callers' own upload-urls, which stream: its requests are aiohttp's ordinary ones."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=_trust(ca_file) if ca_file is not None else True),
+        headers={hdrs.USER_AGENT: USER_AGENT},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
+        auto_decompress=False,
+        trust_env=False,
+    )
+
+
 def _session(
     *, connect_timeout: float, per_host: int, limit: int, ca_file: Path | None, proxy: str | None
 ) -> aiohttp.ClientSession:

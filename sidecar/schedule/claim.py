@@ -1,13 +1,22 @@
 """Fetch due work that nobody owns, fairly: a few rows of each key that has free places."""
 
-from collections.abc import Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from sidecar.kit.lanes import Lanes
 from sidecar.ledger import WorkPage
 
 T = TypeVar("T")
 Made_co = TypeVar("Made_co", covariant=True)
+
+
+Gate = Callable[[str, int], Awaitable[int]]
+"""Tells how many of the free places of a key may be used now."""
+
+
+async def open_gate(key: str, free: int) -> int:  # noqa: ARG001 - the interface of gates
+    """Let all through."""
+    return free
 
 
 class Source(Protocol[Made_co]):
@@ -37,11 +46,13 @@ class Claim(Generic[T]):
     Args:
         source: The ledger's side.
         sink: The stage's side.
+        gate: What else bounds the claims of a key.
     """
 
-    def __init__(self, source: Source[T], sink: Sink[T]) -> None:
+    def __init__(self, source: Source[T], sink: Sink[T], *, gate: Gate = open_gate) -> None:
         self._source = source
         self._sink = sink
+        self._gate = gate
         self._cursor = ""
 
     async def run_once(self) -> bool:
@@ -52,7 +63,7 @@ class Claim(Generic[T]):
         page = await self._source.keys_with_work(self._cursor)
         self._cursor = page.cursor or ""
         lanes = self._sink.lanes
-        free = _share(lanes, page.names)
+        free = await _share(lanes, page.names, self._gate)
         work = await self._source.claim(free) if free else ()
         self._sink.start(work)
         for key in page.names:
@@ -60,12 +71,12 @@ class Claim(Generic[T]):
         return bool(self._cursor)
 
 
-def _share(lanes: Lanes[str, T], keys: Sequence[str]) -> dict[str, int]:
+async def _share(lanes: Lanes[str, Any], keys: Sequence[str], gate: Gate) -> dict[str, int]:
     """Give each key its free places, as far as the places of all lanes together reach."""
     free: dict[str, int] = {}
     left = lanes.spare
     for key in keys:
-        places = min(lanes.free(key), left)
+        places = await gate(key, min(lanes.free(key), left))
         if places > 0:
             free[key] = places
             left -= places

@@ -1,0 +1,62 @@
+"""Move the small bodies of failed messages to the object store. Their retries go on meanwhile, also when it is away."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from sidecar.model.headers import decode_block
+from sidecar.model.retry import Unmoved
+from sidecar.model.stored import StoredObject
+from sidecar.offload.errors import OffloadError
+from sidecar.offload.store import ObjectStore
+from sidecar.telemetry.events import Event
+from sidecar.telemetry.log import EventLog
+
+
+class Objects(Protocol):
+    """What the duty needs of the ledger."""
+
+    async def unmoved(self, limit: int = 100) -> Sequence[Unmoved]:
+        """Tell pending retries whose body lies in Postgres only."""
+
+    async def moved(self, job_id: UUID, service: str, stored: bytes) -> bool:
+        """Name the object that a retry's body was copied to; false when it is not wanted."""
+
+
+class Offload:
+    """Move one batch; the ledger names the winner of two replicas, the loser removes its own copy."""
+
+    def __init__(self, objects: Objects, store: ObjectStore, *, log: EventLog) -> None:
+        self._objects = objects
+        self._store = store
+        self._log = log
+
+    async def run_once(self) -> bool:
+        """Move what waits; true when there may be more."""
+        waiting = await self._objects.unmoved()
+        moved = 0
+        for body in waiting:
+            try:
+                moved += await self._move(body)
+            except OffloadError as error:
+                self._log.warning(Event.STORE_UNAVAILABLE, stage="offload", job_id=str(body.job_id), error=str(error))
+                return False
+        if moved:
+            self._log.info(Event.BODY_MOVED, bodies=moved)
+        return bool(waiting)
+
+    async def _move(self, body: Unmoved) -> bool:
+        headers = {name.lower(): value for name, value in decode_block(body.headers)}
+        stored: StoredObject = await self._store.put(
+            body.body,
+            body.job_id,
+            body.service,
+            content_type=headers.get("content-type"),
+            content_disposition=headers.get("content-disposition"),
+            content_encoding=headers.get("content-encoding"),
+            coding=self._store.coding,
+        )
+        if await self._objects.moved(body.job_id, body.service, stored.dump()):
+            return True
+        await self._store.delete([stored])
+        return False
