@@ -63,6 +63,7 @@ class Play:
         findings.counts["lost answers"] = self._lost_answers
         for replica in self._replicas:
             await replica.stop()
+        await self._world.close()
         return findings
 
     async def _enter(self) -> None:

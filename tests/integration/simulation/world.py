@@ -136,6 +136,13 @@ class World:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def close(self) -> None:
+        """End whatever is still at work: a twin that was called again after the play, say."""
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def rest(self) -> None:
         """Wait until no service is at work; twins whose other half never began are let go."""
         for event in self._ready.values():
