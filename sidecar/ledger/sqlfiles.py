@@ -59,6 +59,7 @@ class Queries:
     claim_deliveries: str
     claim_invocations: str
     claim_retries: str
+    clock: str
     endpoint_close: str
     endpoint_open: str
     endpoint_pause: str
@@ -109,6 +110,7 @@ class Queries:
     release_all_invocations: str
     release_all_retries: str
     retries: str
+    retries_counted: str
     retries_since: str
     retry_endpoints_with_work: str
     schema_version: str
