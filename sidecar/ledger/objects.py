@@ -22,15 +22,10 @@ class Objects:
         self._horizon = horizon
         self._clock = clock
 
-    async def unmoved(self, limit: int = 100, *, after: tuple[UUID, str] = (FIRST, "")) -> list[Unmoved]:
-        """Tell pending retries whose body lies in Postgres only, oldest job first, at most 16 MiB of bodies or one.
-
-        Args:
-            limit: At most so many.
-            after: Job and service to continue after; from the beginning by default.
-        """
+    async def unmoved(self, limit: int = 100) -> list[Unmoved]:
+        """Tell pending retries whose body lies in Postgres only, oldest failure first; bounded to 16 MiB of bodies."""
         lo, hi = await self._horizon.bounds()
-        rows = await self._pool.fetch(self._queries.unmoved, lo, hi, *after, limit, MAX_BYTES)
+        rows = await self._pool.fetch(self._queries.unmoved, lo, hi, limit, MAX_BYTES)
         return [
             Unmoved(UUID(int=row["job_id"].int), row["service"], row["route"], row["headers"], row["body"])
             for row in rows

@@ -84,7 +84,7 @@ CREATE INDEX retry_due ON oas_webhook_retry (endpoint, next_attempt_at) WHERE st
 CREATE INDEX retry_budget ON oas_webhook_retry (endpoint, first_failed_at) WHERE state = 'pending' AND worker IS NULL;
 CREATE INDEX retry_owned ON oas_webhook_retry (worker) WHERE state = 'pending' AND worker IS NOT NULL;
 CREATE INDEX retry_pending ON oas_webhook_retry (job_id) WHERE state = 'pending';
-CREATE INDEX retry_unmoved ON oas_webhook_retry (job_id, service)
+CREATE INDEX retry_unmoved ON oas_webhook_retry (first_failed_at)
     WHERE state = 'pending' AND object IS NULL AND kind <> 'aggregate';
 CREATE INDEX retry_finished ON oas_webhook_retry (finished_at) WHERE state <> 'pending';
 

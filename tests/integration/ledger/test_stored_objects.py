@@ -97,7 +97,7 @@ async def test_small_bodies_of_pending_retries_are_moved_once(database: str) -> 
             for job, body in ((first, b"done"), (second, b"other"))
         ]
         assert await here.ledger.objects.unmoved() == expected
-        assert await here.ledger.objects.unmoved(1, after=(first.job_id, "billing")) == expected[1:]
+        assert await there.ledger.objects.unmoved(1) == expected[:1]
         assert await here.ledger.objects.moved(first.job_id, "billing", FIRST)
         assert not await there.ledger.objects.moved(first.job_id, "billing", SECOND)  # the loser removes its own
         assert await here.ledger.objects.unmoved() == expected[1:]
