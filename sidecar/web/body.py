@@ -1,6 +1,7 @@
-"""Reading a request body whole, within bounds of size and patience."""
+"""Reading a request body, into memory or on into a store, within bounds of size and patience."""
 
 import asyncio
+from typing import Generic, TypeVar
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10
@@ -9,9 +10,15 @@ from aiohttp.web_protocol import RequestPayloadError
 from sidecar.kit.budget import ByteBudget
 from sidecar.model.errors import ProblemError
 from sidecar.model.problems import Problem
+from sidecar.web.basket import Basket, OpenSink, Sink
 
 _NO_ROOM = Problem(503, "overloaded", "Too many bytes are under way; repeat in a second.", {"retry-after": "1"})
 _UNREADABLE = Problem(400, "body_unreadable", "The body ended before it was complete, or its framing is broken.")
+
+STREAM = 20 * 1024 * 1024
+"""Bytes that one large body holds in memory on its way: two parts of an upload, and what waits to be compressed."""
+
+T = TypeVar("T")
 
 
 class BodyReader:
@@ -19,19 +26,39 @@ class BodyReader:
 
     Args:
         limit: Most bytes of one body.
-        budget: Most bytes of all bodies under way; a body that does not fit is answered 503.
+        budget: Most bytes of all bodies under way; a body that does not fit is answered 503. Large bodies, which
+            stream on, have a budget of the same size for themselves, so that they keep no small one out.
         idle_timeout: Longest pause between two pieces, in seconds.
         total_timeout: Longest time of one body in all, in seconds; ``None`` sets no bound.
+        threshold: Most bytes of a body that stays in memory, where larger ones can go elsewhere.
     """
 
-    def __init__(self, *, limit: int, budget: int, idle_timeout: float, total_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int,
+        budget: int,
+        idle_timeout: float,
+        total_timeout: float | None = None,
+        threshold: int | None = None,
+    ) -> None:
         self._limit = limit
         self._budget = ByteBudget(budget)
+        self._streams = ByteBudget(budget)
         self._idle_timeout = idle_timeout
         self._total_timeout = total_timeout
+        self._threshold = threshold
 
-    async def read(self, request: web.BaseRequest, *, limit: int | None = None) -> bytes:
-        """Read one body; its bytes count until :meth:`done` is told.
+    async def read(
+        self, request: web.BaseRequest, *, limit: int | None = None, beyond: OpenSink[T] | None = None
+    ) -> bytes | T:
+        """Read one body; bytes count until :meth:`done` is told.
+
+        Args:
+            request: The request.
+            limit: Most bytes of this body, if that is less than the listener's limit.
+            beyond: Where a body above the threshold goes; it is opened before the body is read, where
+                Content-Length tells its size.
 
         Raises:
             ProblemError: as :func:`read_body`, and 503 ``overloaded``.
@@ -40,36 +67,80 @@ class BodyReader:
         most = self._limit if limit is None else min(self._limit, limit)
         if declared > most:
             raise _too_large(most)
-        self._hold(declared)
+        threshold = most if self._threshold is None else self._threshold
+        if declared > threshold and beyond is not None:
+            return await self._stream(request, most, beyond)
+        self._hold(self._budget, declared)
+        if beyond is not None:
+            beyond = _Counted(self._streams, beyond)
+        basket = Basket(threshold, beyond)
         try:
-            body = await self._read(request, most)
+            body = await self._read(request, most, basket)
         except BaseException:
             self._budget.give(declared)
             raise
-        if not declared:
-            self._hold(len(body))
+        finally:
+            if isinstance(beyond, _Counted):
+                beyond.release()
+        if not isinstance(body, bytes):
+            self._budget.give(declared)
+        elif not declared:
+            self._hold(self._budget, len(body))
         return body
 
-    def done(self, body: bytes) -> None:
+    def done(self, body: object) -> None:
         """Let go of a body that was read."""
-        self._budget.give(len(body))
+        if isinstance(body, bytes):
+            self._budget.give(len(body))
 
-    def _hold(self, size: int) -> None:
-        if not self._budget.take(size):
+    async def _stream(self, request: web.BaseRequest, most: int, beyond: OpenSink[T]) -> bytes | T:
+        counted = _Counted(self._streams, beyond)
+        basket = Basket(0, counted)
+        try:
+            await basket.open()
+            return await self._read(request, most, basket)
+        finally:
+            counted.release()
+
+    @staticmethod
+    def _hold(budget: ByteBudget, size: int) -> None:
+        if not budget.take(size):
             raise ProblemError(_NO_ROOM)
 
-    async def _read(self, request: web.BaseRequest, limit: int) -> bytes:
+    async def _read(self, request: web.BaseRequest, limit: int, basket: Basket[T]) -> bytes | T:
         if self._total_timeout is None or request.content.is_eof():
-            return await read_body(request, limit=limit, idle_timeout=self._idle_timeout)
+            return await read_body(request, limit=limit, idle_timeout=self._idle_timeout, basket=basket)
         try:
             async with asyncio.timeout(self._total_timeout):
-                return await read_body(request, limit=limit, idle_timeout=self._idle_timeout)
+                return await read_body(request, limit=limit, idle_timeout=self._idle_timeout, basket=basket)
         except TimeoutError as error:
             detail = f"The body took longer than {self._total_timeout:g} seconds in all."
             raise ProblemError(Problem(408, "body_timeout", detail)) from error
 
 
-async def read_body(request: web.BaseRequest, *, limit: int, idle_timeout: float) -> bytes:
+class _Counted(Generic[T]):
+    """Opens a sink where there is room for one more, and counts its memory until :meth:`release`."""
+
+    def __init__(self, budget: ByteBudget, beyond: OpenSink[T]) -> None:
+        self._budget = budget
+        self._beyond = beyond
+        self._held = 0
+
+    async def __call__(self) -> Sink[T]:
+        if not self._budget.take(STREAM):
+            raise ProblemError(_NO_ROOM)
+        self._held = STREAM
+        return await self._beyond()
+
+    def release(self) -> None:
+        """Count it no longer."""
+        held, self._held = self._held, 0
+        self._budget.give(held)
+
+
+async def read_body(
+    request: web.BaseRequest, *, limit: int, idle_timeout: float, basket: Basket[T] | None = None
+) -> bytes | T:
     """Read the body: at most ``limit`` bytes, with no pause longer than ``idle_timeout`` seconds.
 
     Raises:
@@ -79,22 +150,27 @@ async def read_body(request: web.BaseRequest, *, limit: int, idle_timeout: float
     declared = request.content_length
     if declared is not None and declared > limit:
         raise _too_large(limit)
+    into: Basket[T] = Basket(limit, None) if basket is None else basket
     content = request.content
-    if not content.is_eof():
-        return await _read_slowly(request, limit=limit, idle_timeout=idle_timeout)
-    if content.exception() is not None:
-        raise ProblemError(_UNREADABLE)
-    # A small body arrived together with its head: no waiting, no timer.
-    body = content.read_nowait()
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
+    if content.is_eof() and into.keeps(content.total_bytes):
+        if content.exception() is not None:
+            raise ProblemError(_UNREADABLE)
+        # A small body arrived together with its head: no waiting, no timer.
+        body = content.read_nowait()
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+    try:
+        await _read_slowly(request, limit=limit, idle_timeout=idle_timeout, basket=into)
+        return await into.end()
+    except BaseException:  # cancellation too: nobody else knows what was stored so far
+        await into.abort()
+        raise
 
 
-async def _read_slowly(request: web.BaseRequest, *, limit: int, idle_timeout: float) -> bytes:
+async def _read_slowly(request: web.BaseRequest, *, limit: int, idle_timeout: float, basket: Basket[T]) -> None:
     content = request.content
     loop = asyncio.get_running_loop()
-    parts: list[bytes] = []
     size = 0
     _invite(request)
     try:
@@ -103,7 +179,8 @@ async def _read_slowly(request: web.BaseRequest, *, limit: int, idle_timeout: fl
                 size += len(chunk)
                 if size > limit:
                     raise _too_large(limit)
-                parts.append(chunk)
+                patience.reschedule(None)  # whoever takes the pieces has time-outs of its own
+                await basket.take(chunk)
                 patience.reschedule(loop.time() + idle_timeout)
     except TimeoutError as error:
         detail = f"No byte of the body arrived for {idle_timeout:g} seconds."
@@ -115,7 +192,6 @@ async def _read_slowly(request: web.BaseRequest, *, limit: int, idle_timeout: fl
         if request.transport is not None:
             raise
         raise ProblemError(_UNREADABLE) from error
-    return b"".join(parts)
 
 
 def _invite(request: web.BaseRequest) -> None:
