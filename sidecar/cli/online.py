@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from sidecar.ledger.config import LedgerConfig
+from sidecar.cli.database import ledger_config
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.server import check_server
 from sidecar.ledger.sqlfiles import load_queries
@@ -25,15 +25,7 @@ async def check_online(settings: Settings) -> list[Finding]:
 
 async def check_database(database: DatabaseSettings) -> Finding:
     """Look at the database's version, durability and schema."""
-    config = LedgerConfig(
-        dsn=database.dsn.get_secret_value(),
-        password=database.password.get_secret_value() if database.password else None,
-        password_file=database.password_file,
-        pool=1,
-        pooler=database.pooler,
-        statement_timeout=database.statement_timeout,
-    )
-    pool = LinkPool(config, LedgerStats())
+    pool = LinkPool(ledger_config(database), LedgerStats())
     try:
         await check_server(pool, load_queries())
     except ConfigError as error:

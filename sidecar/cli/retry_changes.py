@@ -1,0 +1,139 @@
+"""Redriving and cancelling, in bounded steps: what is asked before, told meanwhile and said afterwards."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from sidecar.cli.database import ledger_config
+from sidecar.cli.retry_filters import Which
+from sidecar.cli.retry_text import count_lines
+from sidecar.ledger.operator import OperatorLedger, RetryCount, operator_ledger
+from sidecar.ledger.redrive import Redrive
+from sidecar.model.errors import SidecarError
+from sidecar.model.retry import RedriveFilter, RetryState
+from sidecar.settings.root import Settings
+
+STEP = 500  # messages that one statement takes
+PATIENCE = 60.0  # seconds: people wait longer for a statement than the flow does
+INTERRUPTED = 130
+LEFT_OUT = "is being sent, its body is gone, or its job is removed within a day"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a command does to messages. ``step`` takes a filter and how many at most, and tells how many it took."""
+
+    verb: str
+    done: str
+    step: Callable[[Redrive, RedriveFilter, int], Awaitable[int]]
+    takes: Callable[[RetryCount], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the ledger answered before anything was changed."""
+
+    which: RedriveFilter
+    counts: tuple[RetryCount, ...]
+    expected: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many messages were changed so far."""
+
+    done: int = field(default=0)
+
+
+def run_change(change: Change, which: Which, settings: Settings, *, dry_run: bool, yes: bool) -> int:
+    """Count, ask before more than one job is changed, change; return the exit status.
+
+    It is 1 when a job that was named has nothing to change, or when it was not done to the end.
+    """
+    asked = asyncio.run(_ask(change, which, settings))
+    if dry_run or which.job is None:
+        print(f"{_messages(asked.expected)} to {change.verb}" + (", at these endpoints:" if asked.expected else ""))
+        print(*count_lines(asked.counts), sep="\n", end="\n" if asked.counts else "")
+    if dry_run:
+        return 0
+    if which.job is None and not yes:
+        typer.confirm(f"{change.verb.capitalize()} them?", abort=True)
+    tally = Tally()
+    try:
+        asyncio.run(_carry_out(change, asked, settings, tally))
+    except (KeyboardInterrupt, SidecarError) as error:
+        print(
+            f"sidecar: stopped after {_messages(tally.done)}; the same command goes on with the rest", file=sys.stderr
+        )
+        if isinstance(error, SidecarError):
+            raise
+        return INTERRUPTED
+    return _tell(change, which, asked, tally.done)
+
+
+def _tell(change: Change, which: Which, asked: Asked, done: int) -> int:
+    print(f"{_messages(done)} {change.done}")
+    if which.job is not None and not done:
+        why = LEFT_OUT if asked.counts else "nothing of this job waits or has failed; look with: sidecar retries show"
+        print(f"sidecar: {'each ' if asked.counts else ''}{why}", file=sys.stderr)
+        return 1
+    if done < asked.expected:
+        print(f"{_messages(asked.expected - done)} left out: each {LEFT_OUT}")
+    return 0
+
+
+async def _ask(change: Change, which: Which, settings: Settings) -> Asked:
+    async with operator_ledger(ledger_config(settings.database, patience=PATIENCE)) as ledger:
+        chosen = _chosen(which, ledger, settings)
+        counts = tuple(await ledger.count(chosen))
+    taken = tuple(row for row in counts if change.takes(row))
+    return Asked(chosen, taken, sum(map(change.takes, taken)))
+
+
+def _chosen(which: Which, ledger: OperatorLedger, settings: Settings) -> RedriveFilter:
+    now = ledger.now()
+    chosen = which.at(now, settings)
+    if which.job is not None:
+        return chosen
+    # What fails again while this runs is not taken a second time: it would never end.
+    return replace(chosen, until=min(chosen.until or now, now))
+
+
+async def _carry_out(change: Change, asked: Asked, settings: Settings, tally: Tally) -> None:
+    screen = Console(stderr=True)
+    async with operator_ledger(ledger_config(settings.database, patience=PATIENCE)) as ledger:
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+            task = progress.add_task(change.done, total=asked.expected)
+            while True:
+                count = await change.step(ledger.redrive, asked.which, STEP)
+                tally.done += count
+                progress.update(task, completed=tally.done)
+                if count < STEP:
+                    return
+
+
+def redriving(settings: Settings, *, new_id: bool) -> Change:
+    """Send again, at once, what failed or waits; ``new_id`` makes other messages of them for their receivers."""
+
+    def step(redrive: Redrive, which: RedriveFilter, limit: int) -> Awaitable[int]:
+        return redrive.redrive(which, retention=settings.retention.jobs, new_id=new_id, limit=limit)
+
+    return Change("redrive", "redriven", step, lambda row: row.redrivable)
+
+
+def cancelling() -> Change:
+    """Give up what waits."""
+
+    def step(redrive: Redrive, which: RedriveFilter, limit: int) -> Awaitable[int]:
+        return redrive.cancel(which, limit=limit)
+
+    return Change("cancel", "cancelled", step, lambda row: row.count if row.state == RetryState.PENDING else 0)
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"
