@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,9 @@ from sidecar.model.messages import error_outcome
 from sidecar.model.outcome import MessageKind, Outcome, OutcomeKind, ResultStatus
 from sidecar.model.prefer import Preference
 from sidecar.model.reasons import InvocationReason
+from sidecar.model.retry import Retry
 from sidecar.model.route import Gather, ServiceCall
+from sidecar.model.stored import StoredObject
 from sidecar.outbound.requests import Reply
 from sidecar.settings.route_compile import Route
 from sidecar.settings.route_table import Match
@@ -90,6 +93,50 @@ def make_delivery(**over: Any) -> Delivery:
         body=b'{"total": 1}',
     )
     return replace(delivery, **over)
+
+
+def make_retry(**over: Any) -> Retry:
+    retry = Retry(
+        job_id=JOB,
+        service="billing",
+        worker=7,
+        claim=1,
+        kind=MessageKind.DIRECT,
+        status=ResultStatus.SUCCEEDED,
+        endpoint="https://hooks.example:443/crm/1.0",
+        attempts=1,
+        retry_count=0,
+        first_failed_at=NOW,
+        last_status=503,
+        last_reason="status_503",
+        callback_url=WEBHOOK,
+        correlation_id="c-1",
+        route="/orders",
+        traceparent=TRACE,
+        services_total=1,
+        message_id=f"{JOB}:billing:succeeded",
+        headers=b"content-type: application/json",
+        body=b'{"total": 1}',
+        stored=None,
+        upload_url=None,
+        links_base="https://gw.example/orders/1.0",
+    )
+    return replace(retry, **over)
+
+
+def make_stored(body: bytes = b'{"total": 1}', **over: Any) -> StoredObject:
+    digest = sha256(body).digest()
+    stored = StoredObject(
+        bucket="results",
+        key=f"{JOB}/billing",
+        size=len(body),
+        sha256=digest,
+        stored_size=len(body),
+        stored_sha256=digest,
+        coding=None,
+        etag="e-1",
+    )
+    return replace(stored, **over)
 
 
 def make_reply(status: int = 202, *, body: bytes = b"", **headers: str) -> Reply:
