@@ -1,5 +1,5 @@
--- Claim due retries, a few of each endpoint that has free slots, as claim_deliveries does. Small bodies are read along,
--- also when they lie in the object store by now.
+-- Claim due retries, a few of each endpoint that has free slots, as claim_deliveries does. The dead claim nothing. Small
+-- bodies are read along, also when they lie in the object store by now.
 WITH c AS MATERIALIZED (
     SELECT x.* FROM unnest($4::text[], $5::int[], $6::timestamptz[]) AS q (endpoint, free, low)
     CROSS JOIN LATERAL (
@@ -7,6 +7,7 @@ WITH c AS MATERIALIZED (
         WHERE state = 'pending' AND worker IS NULL AND endpoint = q.endpoint
           AND next_attempt_at <= now() AND next_attempt_at >= q.low AND job_id BETWEEN $1::uuid AND $2::uuid
         ORDER BY next_attempt_at LIMIT q.free FOR NO KEY UPDATE SKIP LOCKED) x
+    WHERE EXISTS (SELECT FROM worker WHERE worker_id = $3::bigint AND dead_at IS NULL)
 ), b AS MATERIALIZED (
     SELECT c.job_id, c.service, c.due, coalesce(p.headers, ''::bytea) AS headers, coalesce(p.body, ''::bytea) AS body,
            sum(coalesce(octet_length(p.body), 0) + 1) OVER w AS bytes, row_number() OVER w AS place

@@ -62,6 +62,14 @@ async def test_an_attempt_that_ends_takes_suspicion_from_a_retry(database: str) 
         assert (await row_of(database, job.job_id))["takeovers"] == 0
 
 
+async def test_the_dead_claim_nothing(database: str) -> None:
+    async with replica(database) as dead, replica(database) as here:
+        await retrying(dead)
+        await dead.ledger._life.leave()
+        assert await dead.ledger.claim_retries({ENDPOINT: 1}) == []
+        assert len(await here.ledger.claim_retries({ENDPOINT: 1})) == 1
+
+
 async def test_a_claim_whose_answer_was_lost_is_found_and_given_back(database: str) -> None:
     async with replica(database) as here:
         job = await retrying(here)
