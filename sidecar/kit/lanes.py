@@ -57,6 +57,7 @@ class Lanes(Generic[K, T]):
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # asking for it costs a system call on Python 3.11
 
     @property
     def running(self) -> int:
@@ -107,10 +108,18 @@ class Lanes(Generic[K, T]):
             self._start(key, lane, item)
             return
         lane.queue.append(item)
-        if lane.running < places:
-            self._starved[key] = None
         if len(lane.queue) >= self._queue_limit:
             self._full[key] = None
+        if lane.running < places:
+            self._starved[key] = None
+            self._feed()
+
+    def wake(self) -> None:
+        """Look at all lanes again: ``speed`` lets some begin that had to wait, and no runner of theirs would tell."""
+        for key, lane in self._lanes.items():
+            if lane.queue and lane.running < self._places(key):
+                self._starved[key] = None
+        self._feed()
 
     async def failed(self) -> None:
         """Return never; raise what a runner raised, as soon as one does."""
@@ -159,7 +168,8 @@ class Lanes(Generic[K, T]):
     def _start(self, key: K, lane: _Lane[T], item: T) -> None:
         lane.running += 1
         self._running += 1
-        task = asyncio.get_running_loop().create_task(self._runner(key, lane, item))
+        self._loop = self._loop or asyncio.get_running_loop()
+        task = self._loop.create_task(self._runner(key, lane, item))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -185,6 +195,15 @@ class Lanes(Generic[K, T]):
     def _refill(self, key: K, lane: _Lane[T]) -> None:
         if lane.queue and lane.running < self._places(key):
             self._starved[key] = None
+        self._feed()
+        if lane.backlog and not lane.queue:
+            lane.backlog = False
+            self._on_room()
+        if not lane.running and not lane.queue:
+            self._lanes.pop(key, None)
+
+    def _feed(self) -> None:
+        """Begin what waits for a place of the total, each lane in its turn."""
         while self._starved and self._running < self._total and not self._closed:
             waiting = next(iter(self._starved))
             del self._starved[waiting]
@@ -193,11 +212,6 @@ class Lanes(Generic[K, T]):
                 self._start(waiting, other, self._next(waiting, other))
                 if other.queue and other.running < places:
                     self._starved[waiting] = None
-        if lane.backlog and not lane.queue:
-            lane.backlog = False
-            self._on_room()
-        if not lane.running and not lane.queue:
-            self._lanes.pop(key, None)
 
     def _next(self, key: K, lane: _Lane[T]) -> T:
         item = lane.queue.popleft()

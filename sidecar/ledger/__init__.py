@@ -1,6 +1,7 @@
 """The ledger in Postgres: the bus of the flow, and the only importer of asyncpg."""
 
 from sidecar.ledger.claims import WorkPage
+from sidecar.ledger.clock import quick_id
 from sidecar.ledger.config import Handover, LedgerConfig
 from sidecar.ledger.ledger import Ledger
 from sidecar.ledger.migrate import migrate
@@ -20,4 +21,5 @@ __all__ = [
     "Registry",
     "WorkPage",
     "migrate",
+    "quick_id",
 ]

@@ -85,7 +85,7 @@ class Queue(Generic[I, R]):
         """
         if not self._lane.open or not (self.kind.patient or self._lane.link.up):
             raise LedgerUnavailable("the database is away")
-        waiter: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[R] = self._lane.loop.create_future()
         self.entries.append(Entry(item, waiter))
         self._lane.wake.set()
         return waiter
@@ -127,6 +127,7 @@ class Lane:
 
     def __init__(self, link: Link, stats: LedgerStats) -> None:
         self.link = link
+        self.loop = asyncio.get_running_loop()  # asking for it at each write costs a system call on Python 3.11
         self.open = True
         self.wake = asyncio.Event()
         self._stats = stats
