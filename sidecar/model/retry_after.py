@@ -19,6 +19,6 @@ def retry_after(headers: Iterable[tuple[bytes, bytes]], *, longest: float) -> fl
         return min(float(value[:10]), longest)
     try:
         seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(found[b"date"])).total_seconds()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return 0.0
     return min(max(seconds, 0.0), longest)
