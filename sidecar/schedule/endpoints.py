@@ -18,7 +18,7 @@ class Waiting(Protocol):
     """Where messages for endpoints that are away wait in memory."""
 
     async def give_back_away(self) -> None:
-        """Release them."""
+        """Release them; begin what waited for endpoints that are there again."""
 
 
 class Retries(Protocol):
@@ -49,9 +49,9 @@ class Endpoints:
     async def run_once(self) -> bool:
         """Refresh, let go, end; true when there may be more to end."""
         away = sorted(await self._health.refresh())
+        await self._waiting.give_back_away()
         if not away:
             return False
-        await self._waiting.give_back_away()
         ended = await self._retries.unreachable(away, budget=self._budget)
         if ended:
             self._log.warning(Event.ENDPOINT_UNREACHABLE, messages=ended)
