@@ -58,6 +58,14 @@ class Circuits:
         self._away = now
         self._probing &= now
 
+    def pause(self, endpoint: str) -> bool:
+        """Leave an endpoint alone that asked for it; false when it is away already."""
+        if endpoint in self._away:
+            return False
+        self._health.pop(endpoint, None)
+        self._away.add(endpoint)
+        return True
+
     def probe(self, endpoint: str) -> None:
         """Let one attempt through: this replica has the lease."""
         self._probing.add(endpoint)

@@ -1,6 +1,7 @@
 """How an attempt ends in the ledger: pure, from what was decided about it."""
 
 from dataclasses import dataclass
+from random import Random
 
 from sidecar.deliver.content import Message
 from sidecar.deliver.decide import Decision, Delivered, Silent
@@ -18,11 +19,11 @@ class Attempt:
     wait: float = 0.0
 
 
-def ended(message: Message, attempt: Attempt, *, policy: RetryPolicy) -> DeliveryEnd | RetryEnd:
+def ended(message: Message, attempt: Attempt, *, policy: RetryPolicy, random: Random) -> DeliveryEnd | RetryEnd:
     """Say how an attempt ends: delivered, failed for good, or to be repeated when the policy says so."""
     if isinstance(message, Retry):
-        return _retry_ended(message, attempt, policy)
-    return _delivery_ended(message, attempt, policy)
+        return _retry_ended(message, attempt, policy, random)
+    return _delivery_ended(message, attempt, policy, random)
 
 
 def put_off(message: Message, *, delay: float, reason: str) -> DeliveryEnd | RetryEnd:
@@ -50,7 +51,7 @@ def put_off(message: Message, *, delay: float, reason: str) -> DeliveryEnd | Ret
     )
 
 
-def _delivery_ended(delivery: Delivery, attempt: Attempt, policy: RetryPolicy) -> DeliveryEnd:
+def _delivery_ended(delivery: Delivery, attempt: Attempt, policy: RetryPolicy, random: Random) -> DeliveryEnd:
     decision = attempt.decision
     states = {Delivered: DeliveryState.DELIVERED, Silent: DeliveryState.RETRYING}
     return DeliveryEnd(
@@ -61,14 +62,14 @@ def _delivery_ended(delivery: Delivery, attempt: Attempt, policy: RetryPolicy) -
         state=states.get(type(decision), DeliveryState.FAILED),
         status=decision.status,
         reason=None if isinstance(decision, Delivered) else decision.reason,
-        retry_in=policy.delay(1),
+        retry_in=policy.delay(1, random=random),
         retry_after=attempt.wait,
         budget=policy.give_up_after,
         seconds=attempt.seconds,
     )
 
 
-def _retry_ended(retry: Retry, attempt: Attempt, policy: RetryPolicy) -> RetryEnd:
+def _retry_ended(retry: Retry, attempt: Attempt, policy: RetryPolicy, random: Random) -> RetryEnd:
     decision = attempt.decision
     verdicts = {Delivered: RetryVerdict.DELIVERED, Silent: RetryVerdict.AGAIN}
     return RetryEnd(
@@ -80,7 +81,7 @@ def _retry_ended(retry: Retry, attempt: Attempt, policy: RetryPolicy) -> RetryEn
         status=decision.status,
         reason=None if isinstance(decision, Delivered) else decision.reason,
         seconds=attempt.seconds,
-        delay=policy.delay(retry.retry_count + 2),  # this was number retry_count + 1
+        delay=policy.delay(retry.retry_count + 2, random=random),  # this was number retry_count + 1
         wait=attempt.wait,
         budget=policy.give_up_after,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from sidecar.deliver.circuits import Circuits, pause_after
+from sidecar.deliver.circuits import OPENS, Circuits, pause_after
 from sidecar.model.reasons import DeliveryReason
 from sidecar.model.retry import EndpointState
 
@@ -43,12 +43,14 @@ class EndpointHealth:
         self._endpoints = endpoints
         self._probe_lease = probe_lease
         self._states: dict[str, EndpointState] = {}
+        self._paused: set[str] = set()  # of those that are away
         self.circuits = Circuits(full_speed)
 
     async def refresh(self) -> frozenset[str]:
         """Learn what the replicas know; return the endpoints that nothing is to be sent to."""
         states = await self._endpoints.away()
         self._states = {state.endpoint: state for state in states}
+        self._paused = {state.endpoint for state in states if state.state == "paused"}
         self.circuits.learn(self._states)
         return self.circuits.away
 
@@ -65,15 +67,31 @@ class EndpointHealth:
         return 1
 
     async def silent(self, endpoint: str, reason: DeliveryReason) -> None:
-        """Heed that nobody answered."""
-        if self.circuits.failed(endpoint, reason):
+        """Heed that nobody answered.
+
+        Raises:
+            LedgerError: What follows could not be shared; this replica heeds it all the same.
+        """
+        if reason not in OPENS and endpoint in self.circuits.away:
+            await self._found(endpoint)  # a connection that was made and then broke: somebody is there
+        elif self.circuits.failed(endpoint, reason):
             known = self._states.get(endpoint)
             openings = known.openings + 1 if known is not None and known.state == "open" else 1
             await self._endpoints.open(endpoint, seconds=pause_after(openings), reason=reason)
 
     async def answered(self, endpoint: str, status: int, *, wait: float) -> None:
-        """Heed that somebody answered, and perhaps asked for ``wait`` seconds of peace."""
-        if self.circuits.answered(endpoint):
-            await self._endpoints.close(endpoint)
-        if wait > 0 and status in SLOW_DOWN:
+        """Heed that somebody answered, and perhaps asked for ``wait`` seconds of peace.
+
+        An answer to what was sent before the endpoint asked for peace neither ends nor renews that.
+
+        Raises:
+            LedgerError: What follows could not be shared; this replica heeds it all the same.
+        """
+        await self._found(endpoint)
+        if wait > 0 and status in SLOW_DOWN and self.circuits.pause(endpoint):
+            self._paused.add(endpoint)
             await self._endpoints.pause(endpoint, seconds=wait, reason=f"retry_after_{status}")
+
+    async def _found(self, endpoint: str) -> None:
+        if endpoint not in self._paused and self.circuits.answered(endpoint):
+            await self._endpoints.close(endpoint)

@@ -1,6 +1,7 @@
 """The stage that calls webhooks. Work comes in committed and owned; how each attempt ended is committed again."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class Deliver:
         self._send = send
         self._contents = contents
         self._policy = policy
+        self._random = random.Random()  # noqa: S311 - spreads retries, and keeps no secret
         self._silence = silence
         self._timeout = limits.timeout
         self._label_of = label_of
@@ -128,7 +130,11 @@ class Deliver:
         await self._give_back(self.forget_queued())
 
     async def give_back_away(self) -> None:
-        """Release messages that wait for endpoints which are away: another replica may hold the probe."""
+        """Release messages that wait for endpoints which are away: another replica may hold the probe.
+
+        Those that waited here for an endpoint which is there again are begun.
+        """
+        self.lanes.wake()
         for endpoint in self.health.circuits.away:
             if not self.health.circuits.speed(endpoint):
                 await self._give_back(self.lanes.take_lane(endpoint))
@@ -150,9 +156,7 @@ class Deliver:
     async def _give_up(self, message: Message, error: Exception) -> None:
         self._log.error(Event.TASK_FAILED, stage="deliver", job_id=str(message.job_id), exc_info=error)
         try:
-            await self._commit(
-                ended(message, Attempt(Rejected(None, DeliveryReason.INTERNAL), 0.0), policy=self._policy)
-            )
+            await self._end(message, Attempt(Rejected(None, DeliveryReason.INTERNAL), 0.0))
         except LedgerError as away:
             self._unstored(message, away)
 
@@ -175,7 +179,7 @@ class Deliver:
             await self._commit(put_off(message, delay=PUT_OFF, reason="not_alive"))
             return
         attempt = await self._post(message, content)
-        await self._commit(ended(message, attempt, policy=self._policy))
+        await self._end(message, attempt)
 
     async def _post(self, message: Message, content: Content) -> Attempt:
         """Send once; what is refused for its size or type is sent again at once, indirectly, in the same attempt."""
@@ -187,6 +191,8 @@ class Deliver:
                 self._log.warning(
                     Event.STORE_UNAVAILABLE, stage="deliver", job_id=str(message.job_id), error=str(error)
                 )
+                return Attempt(Silent(attempt.decision.status, attempt.decision.reason), attempt.seconds)
+            if other is not None and not self._ledger.may_act(message.worker):
                 return Attempt(Silent(attempt.decision.status, attempt.decision.reason), attempt.seconds)
             if other is not None:
                 return await self._post_once(message, other)
@@ -203,15 +209,21 @@ class Deliver:
         seconds = time.monotonic() - began
         decision = decide(answer, self._silence)
         wait = 0.0
-        if isinstance(answer, Reply):
-            if isinstance(decision, Silent):
-                wait = retry_after(answer.headers, longest=self._policy.give_up_after)
-            await self.health.answered(message.endpoint, answer.status, wait=wait)
-        elif isinstance(decision, Silent):
-            await self.health.silent(message.endpoint, decision.reason)
+        if isinstance(answer, Reply) and isinstance(decision, Silent):
+            wait = retry_after(answer.headers, longest=self._policy.give_up_after)
         attempt = Attempt(decision, seconds, wait)
         self._told(message, content, attempt)
+        try:
+            if isinstance(answer, Reply):
+                await self.health.answered(message.endpoint, answer.status, wait=wait)
+            elif isinstance(decision, Silent):
+                await self.health.silent(message.endpoint, decision.reason)
+        except LedgerError as error:  # how the attempt ended is kept through an outage, and must not be lost to this
+            self._unstored(message, error)
         return attempt
+
+    async def _end(self, message: Message, attempt: Attempt) -> None:
+        await self._commit(ended(message, attempt, policy=self._policy, random=self._random))
 
     async def _commit(self, end: DeliveryEnd | RetryEnd) -> None:
         if isinstance(end, RetryEnd):
