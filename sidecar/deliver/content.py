@@ -11,6 +11,7 @@ from sidecar.model.messages import JSON_HEADERS, aggregate_body, indirect_body
 from sidecar.model.outcome import MessageKind
 from sidecar.model.retry import Retry
 from sidecar.model.stored import StoredObject
+from sidecar.offload.errors import OffloadError, OffloadUnavailable
 
 Message = Delivery | Retry
 """A first attempt, or a retry."""
@@ -63,7 +64,8 @@ class Contents:
         """Render a message for this attempt.
 
         A body in the object store goes out indirectly, and so does every result that is sent again; a small one that
-        has not been moved there yet is sent again directly.
+        has not been moved there yet, or that cannot be linked now, is sent again directly. An error, and an indirect
+        message that a service made by itself, stay what they are.
 
         Raises:
             LedgerError: An aggregate's parts cannot be read.
@@ -71,11 +73,17 @@ class Contents:
         """
         if message.kind is MessageKind.AGGREGATE:
             return await self._aggregate(message)
-        if message.stored is None or self._store is None:
+        if message.stored is None or (message.kind is not MessageKind.DIRECT and message.body):
             return Content(message.kind, message.headers, message.body)
-        if message.kind is MessageKind.ERROR and message.body:
-            return Content(message.kind, message.headers, message.body)
-        return await self._indirect(message, StoredObject.load(message.stored), self._store)
+        if self._store is not None:
+            try:
+                return await self._indirect(message, StoredObject.load(message.stored), self._store)
+            except OffloadError:
+                if not message.body:
+                    raise
+        elif not message.body:
+            raise OffloadUnavailable("the body lies in an object store, and none is configured")
+        return Content(message.kind, message.headers, message.body)
 
     async def instead(self, message: Message, refused: Content) -> Content | None:
         """Render indirectly what a webhook would not take directly (413, 415); ``None`` where that is impossible.
