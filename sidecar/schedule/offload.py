@@ -7,7 +7,7 @@ from uuid import UUID
 from sidecar.model.headers import decode_block
 from sidecar.model.retry import Unmoved
 from sidecar.model.stored import StoredObject
-from sidecar.offload.errors import OffloadError
+from sidecar.offload.errors import OffloadError, OffloadRefused
 from sidecar.offload.store import ObjectStore
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
@@ -34,16 +34,18 @@ class Offload:
     async def run_once(self) -> bool:
         """Move what waits; true when there may be more."""
         waiting = await self._objects.unmoved()
-        moved = 0
+        moved, refused = 0, 0
         for body in waiting:
             try:
                 moved += await self._move(body)
             except OffloadError as error:
                 self._log.warning(Event.STORE_UNAVAILABLE, stage="offload", job_id=str(body.job_id), error=str(error))
-                return False
+                if not isinstance(error, OffloadRefused):
+                    return False
+                refused += 1  # what is wrong with this one may be right with the others
         if moved:
             self._log.info(Event.BODY_MOVED, bodies=moved)
-        return bool(waiting)
+        return bool(waiting) and not refused
 
     async def _move(self, body: Unmoved) -> bool:
         headers = {name.lower(): value for name, value in decode_block(body.headers)}
