@@ -1,12 +1,12 @@
 """What follows from a service's answer, or from its silence. Pure: nothing here waits, sends or stores."""
 
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 from sidecar.model.failed_when import says_failed
 from sidecar.model.headers import content_block, encode_block
 from sidecar.model.outcome import MessageKind, ResultStatus
 from sidecar.model.reasons import InvocationReason
+from sidecar.model.retry_after import retry_after
 from sidecar.model.route import Completion, ServiceCall
 from sidecar.outbound.requests import Failure, FailureKind, Reply
 from sidecar.outbound.wso2 import wso2_fault
@@ -89,7 +89,7 @@ def decide(call: ServiceCall, answer: Reply | Failure, *, attempts: int, unsure:
     if status in _UNSURE_STATUSES or wso2_fault(status, answer.body):
         return _after_doubt(call, InvocationReason.GATEWAY_FAULT, status, attempts=attempts)
     if status in _BUSY_STATUSES:
-        after = retry_after(answer)
+        after = retry_after(answer.headers, longest=MAX_RETRY_AFTER)
         return _after_refusal(call, InvocationReason.BUSY, status, attempts=attempts, unsure=unsure, after=after)
     if call.completion is Completion.RESPONSE:
         if answer.broken is not None:
@@ -157,16 +157,3 @@ def _next_delay(call: ServiceCall, attempts: int) -> float | None:
     if not call.retry or attempts >= len(RETRY_DELAYS):
         return None
     return RETRY_DELAYS[attempts]
-
-
-def retry_after(reply: Reply) -> float:
-    """Read Retry-After in seconds, or as a date against the reply's own Date (RFC 9110 section 10.2.3); else 0."""
-    found = {name.lower(): value.decode("latin-1").strip() for name, value in reply.headers}
-    value = found.get(b"retry-after", "")
-    if value.isdecimal() and len(value) < 10:  # noqa: PLR2004 - no wait is longer than nine digits of seconds
-        return min(float(value), MAX_RETRY_AFTER)
-    try:
-        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(found[b"date"])).total_seconds()
-    except (ValueError, KeyError, TypeError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
