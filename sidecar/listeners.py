@@ -62,6 +62,7 @@ class Listeners:
                 budget=self._settings.gateway.max_in_flight_bytes,
                 idle_timeout=self._settings.gateway.timeouts.body_idle,
                 total_timeout=self._settings.callbacks.body_timeout,
+                threshold=self._settings.threshold,
             ),
         )
         await self._serve("callbacks", self._settings.callbacks.listen, handler)
@@ -79,6 +80,7 @@ class Listeners:
                 limit=self._settings.max_request_body,
                 budget=gateway.max_in_flight_bytes,
                 idle_timeout=gateway.timeouts.body_idle,
+                threshold=self._settings.threshold,
             ),
             metrics=self._metrics,
         )
@@ -129,6 +131,7 @@ def accept_rules(settings: Settings) -> AcceptRules:
         wait=gateway.wait,
         max_wait=gateway.max_wait,
         require_https=settings.webhook.require_https,
+        uploads=settings.stores_objects,
         callbacks_url=base_url,
         # The same for all replicas of an installation, and another for the next one.
         marker=sha256(f"async-sidecar\n{base_url}".encode()).hexdigest()[:32],

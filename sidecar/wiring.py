@@ -6,6 +6,7 @@ from functools import partial
 
 import aiohttp
 
+from sidecar.accept.large import LargeRequests
 from sidecar.accept.request import AcceptRules
 from sidecar.accept.stage import AcceptLimits, Acceptor
 from sidecar.accept.waiting import WaitingCallers
@@ -15,15 +16,18 @@ from sidecar.deliver.health import EndpointHealth
 from sidecar.deliver.stage import Deliver, DeliverLimits
 from sidecar.deliver.store import MessageStore
 from sidecar.duties import Duties
+from sidecar.fanout.large import LargeCalls
 from sidecar.fanout.stage import Fanout, FanoutLimits
+from sidecar.gather.large import LargeCallbacks, offered_name
 from sidecar.gather.stage import Gather
 from sidecar.kit.background import Background
-from sidecar.ledger import Ledger
+from sidecar.ledger import Ledger, quick_id
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.delivery import Delivery
 from sidecar.model.endpoint import EndpointRule, NamedEndpoint
 from sidecar.model.invocation import Invocation
+from sidecar.offload.bodies import Bodies, Place
 from sidecar.offload.store import ObjectStore
 from sidecar.outbound.requests import send
 from sidecar.settings.root import Settings
@@ -99,10 +103,16 @@ class Stages:
             segments=settings.webhook.endpoint_path_segments,
         )
         callers = WaitingCallers()
-        self.fanout = self._make_fanout(parts, tokens, callers)
+        bodies = make_bodies(settings, parts.store)
+        large = None
+        if bodies is not None:
+            large = LargeCallbacks(parts.ledger, bodies, longest=callbacks.body_timeout)
+        self.fanout = self._make_fanout(parts, tokens, callers, bodies)
         self.deliver = self._make_deliver(parts, endpoints)
-        self.gather = Gather(ledger=parts.ledger, tokens=tokens, log=parts.log, metrics=parts.metrics)
-        self.acceptor = self._make_acceptor(parts, endpoints, callers)
+        self.gather = Gather(
+            ledger=parts.ledger, parse_id=quick_id, tokens=tokens, log=parts.log, metrics=parts.metrics, large=large
+        )
+        self.acceptor = self._make_acceptor(parts, endpoints, callers, bodies)
         self.duties = Duties(
             settings,
             ledger=parts.ledger,
@@ -122,8 +132,13 @@ class Stages:
         self.fanout.forget_queued()
         self.deliver.forget_queued()
 
-    def _make_fanout(self, parts: Parts, tokens: CallbackTokens, callers: WaitingCallers) -> Fanout:
+    def _make_fanout(
+        self, parts: Parts, tokens: CallbackTokens, callers: WaitingCallers, bodies: Bodies | None
+    ) -> Fanout:
         settings = parts.settings
+        large = None
+        if bodies is not None:
+            large = LargeCalls(bodies, parts.ledger, threshold=settings.threshold, link_name=offered_name)
         return Fanout(
             ledger=parts.ledger,
             send=partial(send, parts.services),
@@ -142,6 +157,7 @@ class Stages:
             metrics=parts.metrics,
             clock=parts.ledger.now,
             on_room=lambda: self.duties.reinvoke.wake(),  # noqa: PLW0108 - the duties are made last
+            large=large,
         )
 
     def _make_deliver(self, parts: Parts, endpoints: EndpointRule) -> Deliver:
@@ -177,7 +193,9 @@ class Stages:
         self.duties.redeliver.wake()
         self.duties.retry.wake()
 
-    def _make_acceptor(self, parts: Parts, endpoints: EndpointRule, callers: WaitingCallers) -> Acceptor:
+    def _make_acceptor(
+        self, parts: Parts, endpoints: EndpointRule, callers: WaitingCallers, bodies: Bodies | None
+    ) -> Acceptor:
         gateway = parts.settings.gateway
         return Acceptor(
             ledger=parts.ledger,
@@ -193,4 +211,17 @@ class Stages:
             background=parts.background,
             log=parts.log,
             metrics=parts.metrics,
+            large=None if bodies is None else LargeRequests(bodies, log=parts.log),
         )
+
+
+def make_bodies(settings: Settings, store: ObjectStore | None) -> Bodies | None:
+    """Tell where each route's large bodies go; ``None`` without an object store."""
+    if store is None or settings.offload is None:
+        return None
+    places = {
+        route.path: Place(route.offload.bucket, route.offload.prefix)
+        for route in settings.routes
+        if route.offload is not None
+    }
+    return Bodies(store, prefix=settings.offload.prefix, places=places)

@@ -13,8 +13,12 @@ from sidecar.model.errors import ProblemError
 from sidecar.model.headers import onward_block
 from sidecar.model.prefer import Preference, apply_preferences
 from sidecar.model.problems import Problem
+from sidecar.model.route import Gather
+from sidecar.model.stored import StoredObject
 from sidecar.model.trace import continue_trace, is_traceparent
+from sidecar.settings.route_table import Match
 
+MAX_UPLOAD_URL = 4096  # bytes; signatures with session tokens are long
 LOOP_MARKER = "x-async-sidecar"
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _KEY = re.compile(r'"([\x21\x23-\x7e]{1,255})"\Z|([\x21\x23-\x7e]{1,255})\Z')
@@ -33,6 +37,7 @@ class AcceptRules:
     require_https: bool
     callbacks_url: str
     marker: str
+    uploads: bool = False  # upload-url is served: there is an object store to put results from
     own_callbacks: str = field(init=False)  # what no callback-url may begin with, its port always written
 
     def __post_init__(self) -> None:
@@ -52,6 +57,7 @@ class AcceptRequest:
     idempotency_key: str | None
     traceparent: str
     headers: bytes  # what travels on to the services
+    upload_url: str | None = None  # where the caller wants its result to be put
 
 
 def index_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, list[bytes]]:
@@ -93,9 +99,7 @@ def read_request(
         detail = "This request was sent by this sidecar; a service URL or the gateway's route leads back to it."
         raise ProblemError(Problem(508, "loop_detected", detail))
     callback = _callback_url(headers, rules)
-    if "upload-url" in headers:
-        detail = "This version delivers every result to the callback-url; leave out upload-url."
-        raise ProblemError(Problem(400, "upload_url_unsupported", detail))
+    upload_url = read_upload_url(headers, rules) if "upload-url" in headers else None
     _check_text(raw)
     key = _idempotency_key(headers)
     sent_trace = _single_text(headers, "traceparent")
@@ -119,15 +123,51 @@ def read_request(
         idempotency_key=key,
         traceparent=continue_trace(sent_trace),
         headers=onward_block(raw, drop=drop, more=more),
+        upload_url=upload_url,
     )
 
 
-def fingerprint(*, callback_url: str, target: str, body: bytes) -> bytes:
+def read_upload_url(headers: Headers, rules: AcceptRules) -> str:
+    """Check the form of the caller's own place for the result, a pre-signed URL for PUT.
+
+    Raises:
+        ProblemError: 400.
+    """
+    if not rules.uploads:
+        detail = "No object store is configured here: every result goes to the callback-url; leave out upload-url."
+        raise ProblemError(Problem(400, "upload_url_unsupported", detail))
+    values = headers["upload-url"]
+    if len(values) > 1:
+        raise ProblemError(Problem(400, "upload_url_invalid", "Send the header upload-url once at most."))
+    try:
+        url = parse_webhook_url(values[0].decode("latin-1"), max_bytes=MAX_UPLOAD_URL)
+    except ValueError as error:
+        raise ProblemError(Problem(400, "upload_url_invalid", f"The upload-url cannot be used: {error}.")) from error
+    if rules.require_https and url.scheme != "https":
+        raise ProblemError(Problem(400, "upload_url_invalid", "The upload-url cannot be used: use https."))
+    return url.text
+
+
+def check_one_result(request: AcceptRequest, match: Match) -> None:
+    """Refuse an upload-url where several results could come: one URL takes one object.
+
+    Raises:
+        ProblemError: 400.
+    """
+    if request.upload_url is not None and len(match.calls) > 1 and match.route.gather is not Gather.ALL:
+        detail = "This route sends one result for each of several services; leave out upload-url."
+        raise ProblemError(Problem(400, "upload_url_ambiguous", detail))
+
+
+def fingerprint(*, callback_url: str, target: str, body: bytes | StoredObject) -> bytes:
     """Tell whether two requests with one idempotency key are the same: target with its query, callback-url, body."""
     digest = hashlib.sha256()
-    for part in (target.encode(), callback_url.encode(), body):
+    # A body's own length is never 2^64 - 1, so that no small body looks like the digest of a stored one.
+    stored = b"" if isinstance(body, bytes) else b"\xff" * 8 + body.sha256
+    for part in (target.encode(), callback_url.encode(), body if isinstance(body, bytes) else b""):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
+    digest.update(stored)
     return digest.digest()
 
 

@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 from uuid import UUID
 
-from sidecar.accept.answer import Answer, ServiceAnswer, accepted_answer, refused_answer, replayed_answer
+from sidecar.accept.answer import Answer, accepted_answer, refused_answer, replayed_answer
+from sidecar.accept.large import LargeRequests
+from sidecar.accept.ports import Holds, Ledger, Room
 from sidecar.accept.request import AcceptRequest, fingerprint, key_scope
-from sidecar.accept.waiting import Wait, WaitingCallers
+from sidecar.accept.waiting import Wait, WaitingCallers, service_answer
 from sidecar.kit.background import Background
 from sidecar.model.endpoint import EndpointRule
 from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, ProblemError
-from sidecar.model.job import IdempotencyKey, JobView, KeyTaken, NewJob, Stored
-from sidecar.model.outcome import Outcome, Recorded
+from sidecar.model.job import IdempotencyKey, KeyTaken, NewJob, Stored
+from sidecar.model.outcome import Outcome
 from sidecar.model.problems import Problem
 from sidecar.model.route import Completion, ServiceCall
+from sidecar.model.stored import StoredObject
 from sidecar.settings.route_table import Match
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
@@ -27,42 +29,6 @@ IN_PROGRESS = Problem(
     "The first request with this idempotency-key is not answered yet; repeat this one in a second.",
     headers={"retry-after": "1"},
 )
-
-
-class Ledger(Protocol):
-    """What this stage needs of the ledger."""
-
-    def new_job_id(self) -> UUID:
-        """Make an id from the database's clock."""
-
-    async def accept(self, job: NewJob) -> Stored | KeyTaken:
-        """Commit a job, unless its idempotency key is taken."""
-
-    async def refuse_all(self, job_id: UUID, *, services: int) -> bool:
-        """Close a job that every service refused, all or nothing."""
-
-    async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
-        """Commit an outcome, unless another one stands; a patient one waits for a database that is away."""
-
-    async def job(self, job_id: UUID) -> JobView | None:
-        """Return what is known of a job."""
-
-
-class Room(Protocol):
-    """Where calls are going to be made."""
-
-    def has_room(self, service_key: str, size: int) -> bool:
-        """Tell whether this process should own one more call."""
-
-
-class Holds(Protocol):
-    """Where messages wait for the answer to be written."""
-
-    def hold(self, job_id: UUID) -> None:
-        """Begin to hold."""
-
-    def open(self, job_id: UUID) -> None:
-        """Let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +71,7 @@ class Acceptor:
         background: Background,
         log: EventLog,
         metrics: Metrics,
+        large: LargeRequests | None = None,
     ) -> None:
         self._ledger = ledger
         self._room = room
@@ -115,16 +82,50 @@ class Acceptor:
         self._background = background
         self._log = log
         self._metrics = metrics
+        self.large = large
+        """Takes large bodies, where there is an object store."""
         self._unanswered: set[_Key] = set()
 
-    async def accept(self, request: AcceptRequest, match: Match, *, method: str, target: str, body: bytes) -> Accepted:
+    def new_job_id(self) -> UUID:
+        """Make the id of a job, which also names the object that its body becomes."""
+        return self._ledger.new_job_id()
+
+    async def accept(
+        self,
+        request: AcceptRequest,
+        match: Match,
+        *,
+        method: str,
+        target: str,
+        body: bytes | StoredObject,
+        job_id: UUID | None = None,
+    ) -> Accepted:
         """Store a request and wait, as long as the caller likes, for its services to take it.
+
+        A body in the object store is removed again when it does not become a job's.
 
         Raises:
             ProblemError: 409 or 422 for the idempotency key, 400 for values that the database refuses.
             LedgerUnavailable: Nothing was stored, or nobody knows.
         """
-        job = self._new_job(request, match, method=method, target=target, body=body)
+        job = self._new_job(request, match, method=method, target=target, body=body, job_id=job_id)
+        try:
+            accepted = await self._accept(job, request)
+        except ProblemError:
+            if self.large is not None:
+                await self.large.drop(body)
+            raise
+        if self.large is not None and not accepted.first:
+            await self.large.drop(body)
+        return accepted
+
+    async def _accept(self, job: NewJob, request: AcceptRequest) -> Accepted:
+        """Store a job and answer for it.
+
+        Raises:
+            ProblemError: 409 or 422 for the idempotency key, 400 for values that the database refuses.
+            LedgerUnavailable: Nothing was stored, or nobody knows.
+        """
         key = self._reserve(job)
         wait = self._callers.begin(job.job_id, _who_can_answer(job))
         self._holds.hold(job.job_id)
@@ -154,7 +155,17 @@ class Acceptor:
                 self._background.spawn(self._record_all(accepted.refusals))
         self._holds.open(accepted.job_id)
 
-    def _new_job(self, request: AcceptRequest, match: Match, *, method: str, target: str, body: bytes) -> NewJob:
+    def _new_job(
+        self,
+        request: AcceptRequest,
+        match: Match,
+        *,
+        method: str,
+        target: str,
+        body: bytes | StoredObject,
+        job_id: UUID | None,
+    ) -> NewJob:
+        small = body if isinstance(body, bytes) else b""
         key = None
         if request.idempotency_key is not None:
             key = IdempotencyKey(
@@ -164,7 +175,7 @@ class Acceptor:
                 ttl=self._limits.idempotency_ttl,
             )
         return NewJob(
-            job_id=self._ledger.new_job_id(),
+            job_id=job_id or self._ledger.new_job_id(),
             correlation_id=request.correlation_id,
             application=request.caller.application,
             route=match.route.path,
@@ -174,12 +185,14 @@ class Acceptor:
             gather=match.route.gather,
             deadline=match.route.deadline,
             headers=request.headers,
-            body=body,
+            body=small,
             traceparent=request.traceparent,
             links_base=self._limits.public_url + request.caller.context,
             calls=match.calls,
-            owned=tuple(self._room.has_room(call.service_key, len(body)) for call in match.calls),
+            owned=tuple(self._room.has_room(call.service_key, len(small)) for call in match.calls),
             idempotency=key,
+            stored=None if isinstance(body, bytes) else body.dump(),
+            upload_url=request.upload_url,
         )
 
     def _reserve(self, job: NewJob) -> _Key | None:
@@ -211,7 +224,7 @@ class Acceptor:
         if len(refusals) == len(job.calls):
             self._told(Event.JOB_REJECTED, job)
             return Accepted(refused_answer(job.correlation_id, refusals), job.job_id, key, refusals, silent=True)
-        services = [_service_answer(call, wait) for call in job.calls]
+        services = [service_answer(call, wait) for call in job.calls]
         answer = accepted_answer(
             job_id=job.job_id,
             correlation_id=job.correlation_id,
@@ -280,11 +293,3 @@ def _who_can_answer(job: NewJob) -> list[str]:
         for call, owned in zip(job.calls, job.owned, strict=True)
         if owned and call.completion is not Completion.RESPONSE
     ]
-
-
-def _service_answer(call: ServiceCall, wait: Wait) -> ServiceAnswer:
-    if call.service in wait.took:
-        return ServiceAnswer(call.service, "invoked", wait.took[call.service])
-    if call.service in wait.refusals:
-        return ServiceAnswer(call.service, "refused", wait.refusals[call.service].status_code)
-    return ServiceAnswer(call.service, "accepted")

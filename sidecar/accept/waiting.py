@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from sidecar.accept.answer import ServiceAnswer
 from sidecar.model.outcome import Outcome
+from sidecar.model.route import ServiceCall
 
 
 @dataclass(slots=True)
@@ -76,3 +78,12 @@ class WaitingCallers:
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def service_answer(call: ServiceCall, wait: Wait) -> ServiceAnswer:
+    """Tell what the caller has heard of one service."""
+    if call.service in wait.took:
+        return ServiceAnswer(call.service, "invoked", wait.took[call.service])
+    if call.service in wait.refusals:
+        return ServiceAnswer(call.service, "refused", wait.refusals[call.service].status_code)
+    return ServiceAnswer(call.service, "accepted")

@@ -8,6 +8,7 @@ from sidecar.model.outcome import MessageKind, ResultStatus
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.retry_after import retry_after
 from sidecar.model.route import Completion, ServiceCall
+from sidecar.model.stored import StoredObject
 from sidecar.outbound.requests import Failure, FailureKind, Reply
 from sidecar.outbound.wso2 import wso2_fault
 
@@ -35,6 +36,7 @@ class Answered:
     kind: MessageKind
     headers: bytes
     body: bytes
+    stored: StoredObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,14 @@ class GiveUp:
     reason: InvocationReason
 
 
-Decision = Acknowledged | Answered | TryAgain | KeepWaiting | Refused | GiveUp
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The call was not made, for a reason of ours: it counts no attempt."""
+
+    reason: InvocationReason
+
+
+Decision = Acknowledged | Answered | TryAgain | KeepWaiting | Refused | GiveUp | Postponed
 
 
 def decide(call: ServiceCall, answer: Reply | Failure, *, attempts: int, unsure: bool) -> Decision:
@@ -107,6 +116,16 @@ def not_again(call: ServiceCall) -> Decision:
     return KeepWaiting(None, InvocationReason.RESET)
 
 
+def unreadable(*, corrupt: bool) -> Decision:
+    """Decide about a call whose stored request body could not be read: the service never saw all of it."""
+    return GiveUp(None, InvocationReason.INTERNAL) if corrupt else Postponed(InvocationReason.STORAGE_UNAVAILABLE)
+
+
+def unkept(call: ServiceCall, *, attempts: int) -> Decision:
+    """Decide about a response that is a result and could not be stored: the service has done its work."""
+    return _after_doubt(call, InvocationReason.STORAGE_UNAVAILABLE, None, attempts=attempts)
+
+
 def _response(call: ServiceCall, reply: Reply, *, unsure: bool) -> Decision:
     good = 200 <= reply.status < 300  # noqa: PLR2004 - RFC 9110: successful
     if not good and unsure:
@@ -122,6 +141,7 @@ def _response(call: ServiceCall, reply: Reply, *, unsure: bool) -> Decision:
         kind=MessageKind.DIRECT if good else MessageKind.ERROR,
         headers=content_block(reply.headers),
         body=reply.body,
+        stored=reply.stored,
     )
 
 

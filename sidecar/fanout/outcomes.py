@@ -46,4 +46,5 @@ def result_outcome(invocation: Invocation, answer: Answered) -> Outcome:
         body=answer.body,
         reason=None if answer.status is ResultStatus.SUCCEEDED else InvocationReason.SERVICE_FAILED,
         status_code=answer.status_code,
+        stored=None if answer.stored is None else answer.stored.dump(),
     )

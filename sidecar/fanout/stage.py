@@ -2,25 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
-from uuid import UUID
 
 from sidecar.fanout import decide as decisions
 from sidecar.fanout.decide import Decision, decide
+from sidecar.fanout.large import LargeCalls, RequestBody
 from sidecar.fanout.outcomes import acknowledged_outcome, no_result, result_outcome
-from sidecar.fanout.request import service_headers
+from sidecar.fanout.ports import Acknowledgements, Ledger, Send
+from sidecar.fanout.request import callback_token, service_headers
 from sidecar.kit.lanes import Lanes
-from sidecar.ledger import Registry
 from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation, Release
-from sidecar.model.outcome import Outcome, OutcomeKind, Recorded
+from sidecar.model.outcome import Outcome, OutcomeKind
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.route import Completion
+from sidecar.offload.errors import OffloadCorrupt, OffloadError
 from sidecar.outbound.requests import Failure, Reply
+from sidecar.outbound.streams import Spill
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
@@ -28,48 +29,8 @@ from sidecar.telemetry.metrics import Metrics
 MAX_ACKNOWLEDGEMENT = 4096
 """Bytes of an acknowledgement that are read: enough to see a gateway's fault code."""
 
-
-class Ledger(Protocol):
-    """What this stage needs of the ledger."""
-
-    @property
-    def registry(self) -> Registry:
-        """What this process holds. A fenced write ends the holding by itself, an unfenced one does not."""
-
-    def may_act(self, worker: int) -> bool:
-        """Tell whether work owned under this id may be acted on now."""
-
-    async def release(self, release: Release) -> bool:
-        """Commit the end of an ownership without an outcome."""
-
-    async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
-        """Commit an outcome, unless another one stands; a patient one waits for a database that is away."""
-
-
-class Acknowledgements(Protocol):
-    """Where a caller may be waiting to hear who took the job."""
-
-    def took(self, job_id: UUID, service: str, status: int) -> None:
-        """Tell that a service took the call."""
-
-    def refused(self, outcome: Outcome) -> bool:
-        """Hand over a refusal; true when the one who waits will commit it."""
-
-
-class Send(Protocol):
-    """One HTTP call; silence is a value, not an exception."""
-
-    def __call__(
-        self,
-        *,
-        method: str,
-        url: str,
-        headers: Sequence[tuple[str, str]],
-        body: bytes,
-        timeout: float,
-        max_response: int,
-    ) -> Awaitable[Reply | Failure]:
-        """Send one request; ``timeout`` is seconds to the end of the response, ``max_response`` bytes of its body."""
+POSTPONED = 5.0
+"""Seconds until a call is tried again whose stored request body could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +61,7 @@ class Fanout:
         metrics: Metrics,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_room: Callable[[], None] = lambda: None,
+        large: LargeCalls | None = None,
     ) -> None:
         self._ledger = ledger
         self._send = send
@@ -109,6 +71,7 @@ class Fanout:
         self._marker = marker
         self._limits = limits
         self._max_response = max_response
+        self._large = large
         self._log = log
         self._metrics = metrics
         self._clock = clock
@@ -182,28 +145,65 @@ class Fanout:
             await self._settle(invocation, decisions.not_again(call))
             return
         headers = service_headers(
-            invocation, tokens=self._tokens, callbacks_url=self._callbacks_url, marker=self._marker
+            invocation,
+            tokens=self._tokens,
+            callbacks_url=self._callbacks_url,
+            marker=self._marker,
+            upload_url=await self._upload_link(invocation) if call.offer_upload else None,
         )
         await self._settle(invocation, await self._call(invocation, headers, timeout=min(call.timeout, left)))
+
+    async def _upload_link(self, invocation: Invocation) -> str | None:
+        """Sign a link for the result; without one the service posts its result as any other does."""
+        if self._large is None or invocation.call.completion is not Completion.CALLBACK:
+            return None
+        try:
+            return await self._large.upload_link(invocation, callback_token(invocation, self._tokens))
+        except OffloadError as error:
+            self._away(invocation, error)
+            return None
+
+    def _away(self, invocation: Invocation, error: OffloadError) -> None:
+        self._log.warning(Event.STORE_UNAVAILABLE, stage="fanout", job_id=str(invocation.job_id), error=str(error))
 
     async def _call(self, invocation: Invocation, headers: Sequence[tuple[str, str]], *, timeout: float) -> Decision:
         call = invocation.call
         began = time.monotonic()
+        body: bytes | RequestBody = invocation.body
+        if invocation.stored is not None:
+            if self._large is None:  # the settings name no object store any more
+                return decisions.unreadable(corrupt=False)
+            body = self._large.request(invocation.stored)
         try:
             answer = await self._send(
                 method=invocation.method,
                 url=call.url,
                 headers=headers,
-                body=invocation.body,
+                body=body,
                 timeout=timeout,
                 max_response=self._max_response if call.completion is Completion.RESPONSE else MAX_ACKNOWLEDGEMENT,
+                spill=self._spill(invocation),
             )
+            if isinstance(answer, Failure) and isinstance(body, RequestBody) and body.error is not None:
+                self._away(invocation, body.error)
+                return decisions.unreadable(corrupt=isinstance(body.error, OffloadCorrupt))
             decision = decide(call, answer, attempts=invocation.attempts, unsure=invocation.unsure)
+            if self._large is not None:
+                await self._large.drop_unwanted(answer, decision)
+        except OffloadError as error:
+            self._away(invocation, error)
+            return decisions.unkept(call, attempts=invocation.attempts)
         except Exception as error:  # noqa: BLE001 - the service may have taken the call: its callback must find it open
             self._stumbled(invocation, error)
             return decisions.KeepWaiting(None, InvocationReason.INTERNAL)
         self._told(invocation, answer, decision, seconds=time.monotonic() - began)
         return decision
+
+    def _spill(self, invocation: Invocation) -> Spill | None:
+        if self._large is None or invocation.call.completion is not Completion.RESPONSE:
+            return None
+        begin = self._large.response(invocation)
+        return Spill(threshold=self._large.threshold, limit=self._max_response, begin=begin)
 
     async def _settle(self, invocation: Invocation, decision: Decision) -> None:
         """Commit what was decided, and tell a waiting caller."""
@@ -218,6 +218,8 @@ class Fanout:
                 await self._record_unfenced(invocation, result_outcome(invocation, decision))
             case decisions.TryAgain(delay, unsure, status, reason):
                 await self._release(invocation, retry_in=delay, unsure=unsure, status=status, reason=reason)
+            case decisions.Postponed(reason):
+                await self._release(invocation, retry_in=POSTPONED, reason=reason, attempted=False)
             case decisions.KeepWaiting(status, reason):
                 await self._release(invocation, unsure=True, status=status, reason=reason)
             case decisions.Refused(status, reason):
@@ -230,9 +232,11 @@ class Fanout:
     async def _record_unfenced(self, invocation: Invocation, outcome: Outcome) -> None:
         """Record what counts whoever owns the row by now; stored or not, this process holds it no longer."""
         try:
-            await self._ledger.record(outcome, patient=True)
+            recorded = await self._ledger.record(outcome, patient=True)
         finally:
             self._ledger.registry.drop("invocation", invocation.job_id, invocation.call.service, invocation.claim)
+        if self._large is not None:
+            await self._large.drop_loser(outcome, recorded)
 
     async def _release(
         self,

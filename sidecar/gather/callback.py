@@ -10,6 +10,7 @@ from sidecar.model.outcome import MessageKind, Outcome, OutcomeKind, ResultStatu
 from sidecar.model.problems import CONTENT_TYPE, Problem
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.route import FailedWhen
+from sidecar.model.stored import StoredObject
 
 RESULT_STATUS = b"x-result-status"
 RESULT_KIND = b"x-result-kind"
@@ -20,22 +21,24 @@ def read_callback(
     service: str,
     *,
     headers: Sequence[tuple[bytes, bytes]],
-    body: bytes,
+    body: bytes | StoredObject,
     rule: FailedWhen | None,
 ) -> Outcome:
     """Turn a callback into an outcome.
 
     ``x-result-status`` decides; without it the route's ``failed_when``, else ``application/problem+json`` means
-    failed. A service that made its own indirect message says ``x-result-kind: indirect``.
+    failed. A service that made its own indirect message says ``x-result-kind: indirect``. Of a stored body only the
+    headers are known: a rule's JSON pointer finds nothing in it.
 
     Raises:
         ProblemError: 400 for a status or kind that does not exist.
     """
     block = content_block(headers)
-    failed = _said(headers)
+    small = body if isinstance(body, bytes) else b""
+    failed = said_failed(headers)
     if failed is None:
         failed = media_type(block) == CONTENT_TYPE or (
-            rule is not None and says_failed(rule, status=None, headers=encode_block(headers), body=body)
+            rule is not None and says_failed(rule, status=None, headers=encode_block(headers), body=small)
         )
     kind = MessageKind.ERROR if failed else MessageKind.DIRECT
     if not failed and _values(headers, RESULT_KIND) == [b"indirect"]:
@@ -47,26 +50,34 @@ def read_callback(
         status=ResultStatus.FAILED if failed else ResultStatus.SUCCEEDED,
         kind=kind,
         headers=block,
-        body=body,
+        body=small,
+        stored=None if isinstance(body, bytes) else body.dump(),
         reason=InvocationReason.SERVICE_FAILED if failed else None,
     )
 
 
-def _said(headers: Sequence[tuple[bytes, bytes]]) -> bool | None:
+def said_failed(headers: Sequence[tuple[bytes, bytes]]) -> bool | None:
+    """Read ``x-result-status``: did it fail? ``None`` when it is not there.
+
+    Raises:
+        ProblemError: 400 for a status that does not exist.
+    """
     values = _values(headers, RESULT_STATUS)
     match values:
         case []:
             return None
-        case [b"succeeded"]:
+        case [b"succeeded" | b"uploaded"]:
             return False
         case [b"failed"]:
             return True
-        case [b"uploaded"]:
-            detail = "x-result-status: uploaded needs a result-upload-url, which this version does not offer."
-            raise ProblemError(Problem(400, "result_status_unsupported", detail))
         case _:
-            detail = "Send x-result-status once, as succeeded or failed, or leave it out."
+            detail = "Send x-result-status once, as succeeded, failed or uploaded, or leave it out."
             raise ProblemError(Problem(400, "result_status_invalid", detail))
+
+
+def says_uploaded(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Tell whether the service put its result to the link that it was offered, and posts no body."""
+    return _values(headers, RESULT_STATUS) == [b"uploaded"]
 
 
 def _values(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:

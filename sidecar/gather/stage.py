@@ -1,15 +1,19 @@
 """The stage that turns a callback into the one outcome of its invocation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
-from sidecar.gather.callback import read_callback
+from sidecar.gather.callback import read_callback, said_failed, says_uploaded
+from sidecar.gather.large import NOT_OFFERED, Arrival, Compared, Comparison, LargeCallbacks
 from sidecar.model.callback_token import CallbackTokens, TokenKind
 from sidecar.model.errors import LedgerRejected, ProblemError
-from sidecar.model.outcome import Outcome, Recorded, Verdict
+from sidecar.model.outcome import Outcome, Recorded, Verdict, stored_digest
 from sidecar.model.problems import Problem
 from sidecar.model.route import FailedWhen, ServiceCall
+from sidecar.model.stored import StoredObject
+from sidecar.offload.errors import OffloadError
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
@@ -17,6 +21,13 @@ from sidecar.telemetry.metrics import Metrics
 UNKNOWN = Problem(404, "callback_unknown", "Check the callback-url that the service was given; repeating cannot help.")
 UNSTORED = Problem(
     503, "database_unavailable", "The callback was not stored; repeat the same bytes.", {"retry-after": "2"}
+)
+
+BODY_BESIDE_UPLOAD = Problem(
+    400, "result_status_invalid", "With x-result-status: uploaded send no body: the result is what was uploaded."
+)
+UNKEPT = Problem(
+    503, "storage_unavailable", "The callback was not stored; repeat the same bytes.", {"retry-after": "5"}
 )
 
 
@@ -33,8 +44,19 @@ class Ledger(Protocol):
 class Gather:
     """Accept callbacks: any replica takes any of them, and the first outcome stands."""
 
-    def __init__(self, *, ledger: Ledger, tokens: CallbackTokens, log: EventLog, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        parse_id: Callable[[str], UUID] = UUID,
+        tokens: CallbackTokens,
+        log: EventLog,
+        metrics: Metrics,
+        large: LargeCallbacks | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._large = large
+        self._parse_id = parse_id
         self._tokens = tokens
         self._log = log
         self._metrics = metrics
@@ -46,13 +68,42 @@ class Gather:
             ProblemError: 404, alike for a malformed job, an unknown service and a wrong token.
         """
         try:
-            job_id = UUID(job)
+            job_id = self._parse_id(job)
         except ValueError:
             raise ProblemError(UNKNOWN) from None
         kind = self._tokens.check(job_id, service, token) if str(job_id) == job else None
         if kind is None:
             raise ProblemError(UNKNOWN)
         return job_id, kind
+
+    @property
+    def takes_large(self) -> bool:
+        """Whether bodies above the threshold have a place to go."""
+        return self._large is not None
+
+    async def begin(self, job_id: UUID, service: str, headers: Sequence[tuple[bytes, bytes]]) -> Arrival | Comparison:
+        """Begin to take in a large callback, unless what stands already makes it pointless to read.
+
+        Raises:
+            ProblemError: 404, 409 or 410, after which repeating cannot help; 400 for unusable headers; 503.
+            LedgerUnavailable: Nobody knows; the service repeats the same bytes.
+        """
+        said_failed(headers)
+        if self._large is None or says_uploaded(headers):
+            raise ProblemError(BODY_BESIDE_UPLOAD)
+        try:
+            begun = await self._large.begin(job_id, service, headers=headers)
+        except OffloadError as error:
+            raise self.unkept(job_id, error) from error
+        if isinstance(begun, Recorded):
+            self._metrics.callback_received(begun.verdict)
+            raise ProblemError(problem_of(begun) or UNSTORED)
+        return begun
+
+    def unkept(self, job_id: UUID, error: OffloadError) -> ProblemError:
+        """Tell of a large body that could not be stored; the answer that says so."""
+        self._log.warning(Event.STORE_UNAVAILABLE, stage="gather", job_id=str(job_id), error=str(error))
+        return ProblemError(UNKEPT)
 
     async def receive(
         self,
@@ -61,37 +112,80 @@ class Gather:
         *,
         kind: TokenKind,
         headers: Sequence[tuple[bytes, bytes]],
-        body: bytes,
+        body: bytes | StoredObject | Compared,
+        token: str = "",
     ) -> None:
         """Store a callback. When this returns it is durable.
 
+        Args:
+            job_id: The job.
+            service: The service.
+            kind: The kind of its token.
+            headers: The callback's raw headers.
+            body: Its body, the object that it was stored as, or its comparison with the result that stands.
+            token: The token of its address.
+
         Raises:
-            ProblemError: 404, 409 or 410, after which repeating cannot help; 400 for unusable headers.
+            ProblemError: 404, 409 or 410, after which repeating cannot help; 400 for unusable headers; 503 when the
+                object store is away.
             LedgerUnavailable: It was not stored, or nobody knows; the service repeats the same bytes.
         """
         rule = await self._rule(job_id, service) if kind is TokenKind.RULED else None
-        outcome = read_callback(job_id, service, headers=headers, body=body, rule=rule)
-        try:
-            recorded = await self._ledger.record(outcome)
-        except LedgerRejected:
-            raise ProblemError(UNKNOWN) from None  # a job id outside of every partition
+        uploaded = isinstance(body, bytes) and says_uploaded(headers)
+        if uploaded and isinstance(body, bytes):
+            body = await self._adopt(job_id, service, token=token, body=body)
+        if isinstance(body, Compared):
+            outcome = read_callback(job_id, service, headers=headers, body=b"", rule=rule)
+            recorded = _compare(outcome, body)
+        else:
+            outcome = read_callback(job_id, service, headers=headers, body=body, rule=rule)
+            recorded = await self._record(outcome, body)
         self._metrics.callback_received(recorded.verdict)
         self._log.info(
             Event.CALLBACK_RECEIVED,
             job_id=str(job_id),
             service=service,
             status=outcome.status,
-            size=len(body),
+            size=len(body) if isinstance(body, bytes) else body.size,
             verdict=recorded.verdict,
         )
         if (problem := problem_of(recorded)) is not None:
             raise ProblemError(problem)
+        if uploaded and self._large is not None:
+            await self._large.drop_offered(job_id, service, token=token)
+
+    async def _record(self, outcome: Outcome, body: bytes | StoredObject) -> Recorded:
+        try:
+            recorded = await self._ledger.record(outcome)
+        except LedgerRejected:
+            if self._large is not None and not isinstance(body, bytes):
+                await self._large.drop(body)
+            raise ProblemError(UNKNOWN) from None  # a job id outside of every partition
+        if self._large is not None and not isinstance(body, bytes):
+            await self._large.drop_loser(outcome.job_id, outcome.service, stored=body, recorded=recorded)
+        return recorded
+
+    async def _adopt(self, job_id: UUID, service: str, *, token: str, body: bytes) -> StoredObject:
+        if self._large is None:
+            raise ProblemError(NOT_OFFERED)
+        if body:
+            raise ProblemError(BODY_BESIDE_UPLOAD)
+        try:
+            return await self._large.adopt(job_id, service, token=token)
+        except OffloadError as error:
+            raise self.unkept(job_id, error) from error
 
     async def _rule(self, job_id: UUID, service: str) -> FailedWhen | None:
         call = await self._ledger.service_call(job_id, service)
         if call is None:
             raise ProblemError(UNKNOWN)
         return call.failed_when
+
+
+def _compare(outcome: Outcome, compared: Compared) -> Recorded:
+    standing = compared.standing
+    same = standing.digest == stored_digest(outcome.status, compared.sha256)
+    return replace(standing, verdict=Verdict.SAME) if same else standing
 
 
 def problem_of(recorded: Recorded) -> Problem | None:

@@ -29,6 +29,7 @@ OURS = frozenset(
         "host",
         "idempotency-key",
         "prefer",
+        "result-upload-url",
         "traceparent",
         "x-async-sidecar",
         "x-correlation-id",

@@ -33,6 +33,7 @@ _SENTENCES = {
     InvocationReason.RESPONSE_TOO_LARGE: "The service's response is larger than the sidecar takes.",
     InvocationReason.SERVICE_FAILED: "The service reported a failure.",
     InvocationReason.CANCELLED: "The job was cancelled.",
+    InvocationReason.STORAGE_UNAVAILABLE: "A large body could not be stored or read in time, because of the sidecar.",
     InvocationReason.INTERNAL: "The sidecar failed while calling the service.",
 }
 
@@ -167,9 +168,9 @@ def _described(stored: StoredObject, encoding: str | None) -> dict[str, Any]:
     return {
         "content_encoding": stored.content_encoding or encoding,
         "size": stored.size,
-        "sha256": stored.sha256.hex(),
+        "sha256": stored.sha256.hex() or None,  # unknown, where a service uploaded it by itself
         "stored_size": stored.stored_size,
-        "stored_sha256": stored.stored_sha256.hex(),
+        "stored_sha256": stored.stored_sha256.hex() or None,
     }
 
 

@@ -19,6 +19,7 @@ class InvocationReason(StrEnum):
     RESPONSE_TOO_LARGE = "response_too_large"
     SERVICE_FAILED = "service_failed"  # the service itself said so
     CANCELLED = "cancelled"
+    STORAGE_UNAVAILABLE = "storage_unavailable"  # ours: the object store is away, so that a large body cannot pass
     INTERNAL = "internal"
 
 

@@ -51,6 +51,7 @@ class ServiceCall:
     failed_when: FailedWhen | None = None
     strip_headers: tuple[str, ...] = ()
     forward_headers: tuple[str, ...] = ()
+    offer_upload: bool = False  # it gets a link to upload a large result itself
 
     def dump(self) -> bytes:
         """Serialise for the ledger."""

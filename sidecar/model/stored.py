@@ -17,7 +17,8 @@ class StoredObject:
     """Where a body lies, how large it is, and what it must be.
 
     ``size`` and ``sha256`` are of the body, ``stored_size`` and ``stored_sha256`` of the bytes in the store. They
-    are the same when ``coding`` is ``None``: the body was stored as it came, perhaps compressed by its sender.
+    are the same when ``coding`` is ``None``: the body was stored as it came, perhaps compressed by its sender. Both
+    digests are empty where a service uploaded the body by itself: nobody here has read it.
     """
 
     bucket: str

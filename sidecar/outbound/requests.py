@@ -8,7 +8,9 @@ from enum import StrEnum
 import aiohttp
 from yarl import URL
 
+from sidecar.model.stored import StoredObject
 from sidecar.outbound.sessions import Outgoing
+from sidecar.outbound.streams import Source, Spill, spill_rest
 
 
 class FailureKind(StrEnum):
@@ -32,6 +34,7 @@ class Reply:
     body: bytes
     truncated: bool = False
     broken: FailureKind | None = None
+    stored: StoredObject | None = None  # the body, where it was too large for memory; ``body`` is empty then
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,10 @@ async def send(
     method: str,
     url: str,
     headers: Iterable[tuple[str, str]],
-    body: bytes,
+    body: bytes | Source,
     timeout: float,
     max_response: int,
+    spill: Spill | None = None,
 ) -> Reply | Failure:
     """Send one request and read its answer; redirects are not followed and nothing is repeated.
 
@@ -59,9 +63,10 @@ async def send(
         method: HTTP method, as it is to appear.
         url: Absolute URL, sent exactly as given.
         headers: End-to-end headers; Host, Content-Length and, where missing, User-Agent are added.
-        body: The whole body.
+        body: The whole body, or where it is read from.
         timeout: Seconds for everything, connecting and the response's body included.
         max_response: Bytes of the response's body that are read; beyond them the connection is closed.
+        spill: Where a larger response goes; what its sink raises passes through.
     """
     outgoing = Outgoing(headers, body)
     response: aiohttp.ClientResponse | None = None
@@ -69,17 +74,25 @@ async def send(
     try:
         async with asyncio.timeout(timeout):
             response = await session.request(method, URL(url, encoded=True), data=outgoing, allow_redirects=False)
-            whole = await _read(response.content, parts, max_response)
-        return Reply(response.status, response.raw_headers, b"".join(parts), truncated=not whole)
+            whole = await _read(response.content, parts, max_response if spill is None else spill.threshold)
+            if not whole and spill is not None:
+                stored = await spill_rest(response, spill, parts)
+                return Reply(response.status, response.raw_headers, b"", truncated=stored is None, stored=stored)
+        return Reply(response.status, response.raw_headers, _joined(parts, max_response), truncated=not whole)
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         kind = _kind_of(error, sent=outgoing.sent)
         if response is None:
             # What cannot be rendered (a ValueError) is found out before the first byte is written.
             return Failure(kind, sent=outgoing.sent and not isinstance(error, ValueError))
-        return Reply(response.status, response.raw_headers, b"".join(parts), truncated=True, broken=kind)
+        return Reply(response.status, response.raw_headers, _joined(parts, max_response), truncated=True, broken=kind)
     finally:
         if response is not None and not response.closed:
             response.close()
+
+
+def _joined(parts: list[bytes], limit: int) -> bytes:
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    return body if len(body) <= limit else body[:limit]
 
 
 def _kind_of(error: Exception, *, sent: bool) -> FailureKind:
@@ -102,14 +115,14 @@ _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], FailureKind],
 
 
 async def _read(content: aiohttp.StreamReader, parts: list[bytes], limit: int) -> bool:
-    """Read at most ``limit`` bytes into ``parts``; tells whether that was all."""
+    """Read into ``parts`` until there is more than ``limit`` bytes; tells whether that was all."""
     if content.is_eof():
         body = content.read_nowait()
-        parts.append(body[:limit])
+        parts.append(body)
         return len(body) <= limit
     left = limit
     while chunk := await content.readany():
-        parts.append(chunk[:left])
+        parts.append(chunk)
         left -= len(chunk)
         if left < 0:
             return False

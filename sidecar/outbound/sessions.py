@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from sidecar import __version__
+from sidecar.outbound.streams import Source, SourcePayload
 
 USER_AGENT = f"wso2-mediation-sidecar/{__version__}"
 
@@ -29,7 +30,7 @@ class Outgoing:
     """A request on its way; ``sent`` is false as long as certainly nothing of it reached a connection."""
 
     headers: Iterable[tuple[str, str]]
-    body: bytes
+    body: bytes | Source
     sent: bool = False
 
 
@@ -42,7 +43,8 @@ class PlainRequest(ClientRequest):
 
     def __init__(self, method: str, url: URL, *, data: Outgoing, **options: Any) -> None:
         self._outgoing = data
-        super().__init__(method, url, data=data.body or None, **options)
+        body = data.body if isinstance(data.body, bytes) else SourcePayload(data.body)
+        super().__init__(method, url, data=body or None, **options)
 
     def update_headers(self, headers: LooseHeaders | None) -> None:  # noqa: ARG002
         """Take the headers over, Host first (RFC 9110, 7.2)."""

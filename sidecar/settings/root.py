@@ -56,14 +56,28 @@ class Settings(BaseSettings):
     """Which services a request goes to."""
 
     @property
+    def stores_objects(self) -> bool:
+        """Whether large bodies go to an object store."""
+        return self.offload is not None and self.offload.bucket is not None
+
+    @property
+    def threshold(self) -> int:
+        """Largest body in bytes that lives in Postgres."""
+        if self.offload is None or self.offload.bucket is None:
+            return self.database.max_body
+        return min(self.offload.threshold, self.database.max_body)
+
+    @property
     def max_request_body(self) -> int:
         """Largest request body in bytes that can be taken and stored."""
-        return min(self.gateway.max_body, self.database.max_body)
+        most = self.gateway.max_body
+        return most if self.stores_objects else min(most, self.database.max_body)
 
     @property
     def max_callback_body(self) -> int:
-        """Largest callback body in bytes that can be taken and stored."""
-        return min(self.callbacks.max_body, self.database.max_body)
+        """Largest callback body in bytes that can be taken and stored; also of a response that is a result."""
+        most = self.callbacks.max_body
+        return most if self.stores_objects else min(most, self.database.max_body)
 
     @classmethod
     def settings_customise_sources(

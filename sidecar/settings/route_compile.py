@@ -99,6 +99,7 @@ def _destination(service: ServiceSettings, url: str) -> Destination:
         failed_when=_failed_when(service.failed_when),
         strip_headers=service.strip_headers,
         forward_headers=service.forward_headers,
+        offer_upload=service.offer_upload,
     )
     return Destination(template, call)
 

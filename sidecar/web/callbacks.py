@@ -1,10 +1,17 @@
 """The callbacks listener: what services send us."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 from aiohttp import web
 
+from sidecar.gather.large import Compared
 from sidecar.gather.stage import Gather
 from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
+from sidecar.model.stored import StoredObject
+from sidecar.offload.errors import OffloadError
+from sidecar.web.basket import Sink
 from sidecar.web.body import BodyReader
 from sidecar.web.problem import problem_response
 
@@ -44,8 +51,14 @@ class CallbacksHandler:
             raise ProblemError(Problem(405, "method_not_allowed", "Use POST.", {"allow": "POST"}))
         job, service, token = segments
         job_id, kind = self._gather.authenticate(job, service, token)
-        body = await self._bodies.read(request)
+        headers = request.raw_headers
+        large: Callable[[], Awaitable[Sink[StoredObject | Compared]]] | None
+        large = partial(self._gather.begin, job_id, service, headers) if self._gather.takes_large else None
         try:
-            await self._gather.receive(job_id, service, kind=kind, headers=request.raw_headers, body=body)
+            body: bytes | StoredObject | Compared = await self._bodies.read(request, beyond=large)
+        except OffloadError as error:
+            raise self._gather.unkept(job_id, error) from error
+        try:
+            await self._gather.receive(job_id, service, kind=kind, headers=headers, body=body, token=token)
         finally:
             self._bodies.done(body)

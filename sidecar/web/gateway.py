@@ -1,19 +1,22 @@
 """The gateway listener: what WSO2 sends us, and what a caller may ask about a job."""
 
 import time
+from functools import partial
 from uuid import UUID
 
 from aiohttp import web
 
 from sidecar.accept.answer import Answer
 from sidecar.accept.identity import Caller, caller_of
-from sidecar.accept.request import AcceptRules, correlation_of, index_headers, read_request
+from sidecar.accept.request import AcceptRules, check_one_result, correlation_of, index_headers, read_request
 from sidecar.accept.stage import Accepted, Acceptor
 from sidecar.accept.view import Jobs, render_job, render_result
 from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
+from sidecar.model.stored import StoredObject
+from sidecar.offload.errors import OffloadError
 from sidecar.settings.media_types import match_media_type
-from sidecar.settings.route_table import RouteTable
+from sidecar.settings.route_table import Match, RouteTable
 from sidecar.telemetry.metrics import Metrics
 from sidecar.web.body import BodyReader
 from sidecar.web.problem import problem_response
@@ -82,13 +85,27 @@ class GatewayHandler:
             detail = "This route takes " + ", ".join(match.route.accepts) + "."
             raise ProblemError(Problem(415, "media_type_unsupported", detail))
         target = request.raw_path
-        body = await self._bodies.read(request, limit=match.route.max_body)
+        check_one_result(read, match)
+        job_id = self._acceptor.new_job_id()
+        body = await self._read(request, match, job_id)
         try:
-            accepted = await self._acceptor.accept(read, match, method=request.method, target=target, body=body)
+            accepted = await self._acceptor.accept(
+                read, match, method=request.method, target=target, body=body, job_id=job_id
+            )
             self._metrics.job_answered(accepted.answer.status, time.monotonic() - began)
             return await self._write(request, accepted)
         finally:
             self._bodies.done(body)
+
+    async def _read(self, request: web.BaseRequest, match: Match, job_id: UUID) -> bytes | StoredObject:
+        large, route = self._acceptor.large, match.route
+        if large is None:
+            return await self._bodies.read(request, limit=route.max_body)
+        begin = partial(large.begin, job_id, request.raw_headers, route.path)
+        try:
+            return await self._bodies.read(request, limit=route.max_body, beyond=begin)
+        except OffloadError as error:
+            raise large.unkept(error) from error
 
     async def _write(self, request: web.BaseRequest, accepted: Accepted) -> web.StreamResponse:
         """Write the answer here rather than after the handler: what follows depends on whether it was written."""

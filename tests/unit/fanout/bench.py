@@ -11,6 +11,7 @@ from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.invocation import Invocation, Release
 from sidecar.model.outcome import Fence, Outcome, Recorded, Verdict
 from sidecar.outbound.requests import Failure, Reply
+from sidecar.outbound.streams import Source, Spill
 from sidecar.telemetry.metrics import Metrics
 from tests.unit.builders import JOB, NOW, Lines, make_reply
 
@@ -92,10 +93,12 @@ class Bench:
         method: str,
         url: str,
         headers: Sequence[tuple[str, str]],
-        body: bytes,
+        body: bytes | Source,
         timeout: float,
         max_response: int,
+        spill: Spill | None = None,
     ) -> Reply | Failure:
+        assert spill is None  # there is no object store
         values = {"method": method, "url": url, "headers": headers, "body": body}
         self.sent.append({**values, "timeout": timeout, "max_response": max_response})
         if self.gate is not None:

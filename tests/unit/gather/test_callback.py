@@ -67,8 +67,6 @@ def test_the_body_and_what_describes_it_are_kept_byte_for_byte() -> None:
 @pytest.mark.parametrize(
     ("values", "code"),
     [
-        ([b"uploaded"], "result_status_unsupported"),
-        ([b"Uploaded"], "result_status_unsupported"),
         ([b""], "result_status_invalid"),
         ([b"SPY"], "result_status_invalid"),
         ([b"partial"], "result_status_invalid"),
