@@ -11,6 +11,9 @@ def listen(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     status: Annotated[int, typer.Option(min=200, max=599, help="The status to answer with.")] = 204,
     delay: Annotated[float, typer.Option(min=0, help="Seconds to wait before answering.")] = 0.0,
+    download: Annotated[
+        bool, typer.Option("--download/--no-download", help="Download and verify what messages link.")
+    ] = True,
 ) -> None:
     """Show every request that arrives: headers that matter, and the body. Ctrl-C ends it.
 
@@ -18,7 +21,9 @@ def listen(
     """
     from sidecar.dev.listening import listen_until_stopped  # noqa: PLC0415 - aiohttp is loaded only when needed
 
-    raise typer.Exit(asyncio.run(listen_until_stopped(host=host, port=port, status=status, delay=delay)))
+    raise typer.Exit(
+        asyncio.run(listen_until_stopped(host=host, port=port, status=status, delay=delay, download=download))
+    )
 
 
 def register(app: typer.Typer) -> None:

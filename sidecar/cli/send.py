@@ -25,20 +25,24 @@ def send(
     listen: Annotated[bool, typer.Option("--listen", help="Receive the messages here, and end when all came.")] = False,
     listen_host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     listen_port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 picks one.")] = 0,
+    download: Annotated[
+        bool, typer.Option("--download/--no-download", help="Download and verify what messages link.")
+    ] = True,
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for the answer, and then for messages.")
     ] = 60.0,
 ) -> None:
     """Send one job, show the answer in words, and (with --listen) the messages of its services.
 
-    Exit status: 0 when the job was accepted and, with --listen, every message came; 1 otherwise.
+    Exit status: 0 when the job was accepted and, with --listen, every message came and what they link is what they
+    say; 1 otherwise.
     """
     from sidecar.dev.sending import Listening, Sample, send_sample  # noqa: PLC0415 - aiohttp only when needed
 
     if callback_url is None and not listen:
         raise typer.BadParameter("give --callback-url, or --listen to receive the messages here")
     sample = Sample(url=url, method=method, headers=_headers(header or []), body=_body(data), timeout=timeout)
-    listening = Listening(host=listen_host, port=listen_port) if listen else None
+    listening = Listening(host=listen_host, port=listen_port, download=download) if listen else None
     raise typer.Exit(asyncio.run(send_sample(sample, callback_url=callback_url, wait=wait, listening=listening)))
 
 

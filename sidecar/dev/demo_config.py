@@ -37,10 +37,11 @@ class Ports:
 
 
 def demo_routes(services_url: str) -> dict[str, Any]:
-    """Build the demo routes: separate messages, one aggregate, one service alone, and a service that refuses."""
+    """Build the demo routes: separate messages, an aggregate, one service alone, one that refuses, a large result."""
     billing = {"name": "billing", "url": services_url + "/billing/{order_id}"}
     stock = {"name": "stock", "url": services_url + "/stock/{order_id}", "completion": "response"}
     risk = {"name": "risk", "url": services_url + "/risk/{order_id}"}
+    archive = {"name": "archive", "url": services_url + "/archive/{order_id}"}
 
     def route(path: str, gather: str, *services: dict[str, str]) -> dict[str, Any]:
         return {"path": path, "methods": ["POST"], "gather": gather, "deadline": "2m", "services": list(services)}
@@ -51,7 +52,8 @@ def demo_routes(services_url: str) -> dict[str, Any]:
             route("/demo/orders/{order_id}/summary", "all", billing, stock),
             route("/demo/orders/{order_id}/invoice", "each", billing),
             route("/demo/orders/{order_id}/credit", "each", risk),
-        ]
+            route("/demo/orders/{order_id}/archive", "each", archive),
+        ],
     }
 
 
@@ -70,13 +72,43 @@ def read_settings(path: Path) -> dict[str, Any]:
     return content
 
 
+@dataclass(frozen=True, slots=True)
+class StoreAccess:
+    """How the sidecar reaches the embedded object store."""
+
+    bucket: str
+    endpoint_url: str
+    access_key_file: Path
+    secret_key_file: Path
+
+    def section(self) -> dict[str, Any]:
+        """Build what the section ``offload`` says of it."""
+        keys = {"access_key_file": str(self.access_key_file), "secret_key_file": str(self.secret_key_file)}
+        return {
+            "bucket": self.bucket,
+            "endpoint_url": self.endpoint_url,
+            "region": "us-east-1",
+            "path_style": True,
+            "credentials": keys,
+        }
+
+
+OF_ANOTHER_STORE = frozenset({"public_endpoint_url", "ca_file", "proxy", "signing", "sse", "checksums"})
+
+
+def wants_store(own: Mapping[str, Any] | None) -> bool:
+    """Tell whether there is an object store: with the demo routes, and with settings that have one."""
+    return own is None or bool(own.get("offload"))
+
+
 def dev_settings(
-    own: Mapping[str, Any], *, ports: Ports, dsn: str, password_file: Path, tokens: Path
+    own: Mapping[str, Any], *, ports: Ports, dsn: str, password_file: Path, tokens: Path, store: StoreAccess | None
 ) -> dict[str, Any]:
     """Put the embedded parts under ``own`` settings.
 
-    The database and the listeners are always ours, and loopback only. How callers identify themselves, where
-    services call back, whether a webhook needs https and how long a stop may take are ours unless ``own`` says so.
+    The database, the object store and the listeners are always ours, and loopback only. How callers identify
+    themselves, where services call back, whether a webhook needs https, how often retries are looked for and how long
+    a stop may take are ours unless ``own`` says so.
     """
 
     def section(name: str, defaults: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +134,20 @@ def dev_settings(
         "database": {**database, "dsn": dsn, "password_file": str(password_file)},
         "worker": section("worker", {"drain_timeout": "5s"}, {}),
         "webhook": section("webhook", {"require_https": False}, {}),
-    }
+        "retry": section("retry", {"scan_interval": "200ms"}, {}),
+    } | ({} if store is None else _in_embedded_store(own, store))
+
+
+def _in_embedded_store(own: Mapping[str, Any], store: StoreAccess) -> dict[str, Any]:
+    """Replace another store by ours; there is one bucket, hence none of a route's own."""
+    kept = {name: value for name, value in (own.get("offload") or {}).items() if name not in OF_ANOTHER_STORE}
+    routes = []
+    for route in own.get("routes") or []:
+        override = route.get("offload") if isinstance(route, dict) else None
+        elsewhere = isinstance(override, dict) and "bucket" in override
+        prefix = {name: value for name, value in (override or {}).items() if name != "bucket"}
+        routes.append({**route, "offload": prefix} if elsewhere else route)
+    return {"offload": {**kept, **store.section()}, "routes": routes}
 
 
 def sample_request(routes: object) -> tuple[str, str]:

@@ -16,11 +16,24 @@ def show_message(narrator: Narrator, message: Message) -> None:
     narrator.tell("webhook", message.summary(), details)
 
 
-async def listen_until_stopped(*, host: str, port: int, status: int, delay: float) -> int:
-    """Show what arrives until Ctrl-C; the exit status is 1 when the port is taken."""
+def show_downloads(narrator: Narrator, message: Message, *, limit: int = BODY_LIMIT) -> None:
+    """Print what the links of a message led to."""
+    for download in message.downloads:
+        narrator.tell("webhook", download.summary(), body_lines(download.beginning, size=download.size, limit=limit))
+
+
+async def listen_until_stopped(*, host: str, port: int, status: int, delay: float, download: bool) -> int:
+    """Show what arrives, and with ``download`` what it links, until Ctrl-C; exit status 1 when the port is taken."""
     narrator = Narrator()
     stop = asyncio.Event()
-    webhook = Webhook(lambda message: show_message(narrator, message), host=host, port=port, status=status, delay=delay)
+    webhook = Webhook(
+        lambda message: show_message(narrator, message),
+        followed=(lambda message: show_downloads(narrator, message)) if download else None,
+        host=host,
+        port=port,
+        status=status,
+        delay=delay,
+    )
     with told_by_signals(stop.set):
         try:
             await webhook.start()

@@ -1,5 +1,6 @@
 """Show HTTP answers and webhook messages to a person: pure functions from values to lines of text."""
 
+import codecs
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
@@ -36,18 +37,23 @@ def header_lines(headers: Iterable[tuple[str, str]], *, every: bool = False) -> 
     return lines
 
 
-def body_lines(body: bytes, *, limit: int = BODY_LIMIT) -> list[str]:
-    """Show a body: JSON indented, other text as it is, bytes by their number; cut with a note at ``limit``."""
+def body_lines(body: bytes, *, limit: int = BODY_LIMIT, size: int | None = None) -> list[str]:
+    """Show a body: JSON indented, other text as it is, bytes by their number; cut with a note at ``limit``.
+
+    ``size`` is the number of bytes in all, when ``body`` is only the beginning.
+    """
     if not body:
         return []
+    size = len(body) if size is None else size
     try:
-        text = body.decode()
+        # Of a beginning, the last character may lack its end.
+        text = codecs.getincrementaldecoder("utf-8")().decode(body, final=size == len(body))
     except UnicodeDecodeError:
-        return [f"({len(body)} bytes that are not text)"]
+        return [f"({size} bytes that are not text)"]
     with contextlib.suppress(ValueError):
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     cut = printable(text[:limit]).splitlines()
-    return cut if len(text) <= limit else [*cut, f"... (cut; {len(body)} bytes in all)"]
+    return cut if len(text) <= limit and size == len(body) else [*cut, f"... (cut; {size} bytes in all)"]
 
 
 def answer_lines(answer: Mapping[str, object]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiohttp import ClientError, ClientSession, ClientTimeout, InvalidURL
 from multidict import CIMultiDict
 
-from sidecar.dev.listening import show_message
+from sidecar.dev.listening import show_downloads, show_message
 from sidecar.dev.narrator import Narrator
 from sidecar.dev.render import answer_lines, body_lines, header_lines
 from sidecar.dev.webhook import Message, Webhook
@@ -27,10 +27,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where to receive the messages."""
+    """Where to receive the messages, and whether to download and verify what they link."""
 
     host: str
     port: int
+    download: bool = True
 
 
 async def send_sample(
@@ -40,7 +41,12 @@ async def send_sample(
     narrator = Narrator()
     if listening is None:
         return 0 if await _send(sample, callback_url or "", wait, narrator) is not None else 1
-    webhook = Webhook(lambda message: show_message(narrator, message), host=listening.host, port=listening.port)
+    webhook = Webhook(
+        lambda message: show_message(narrator, message),
+        followed=(lambda message: show_downloads(narrator, message)) if listening.download else None,
+        host=listening.host,
+        port=listening.port,
+    )
     try:
         await webhook.start()
     except OSError as error:
@@ -54,7 +60,8 @@ async def send_sample(
     finally:
         await webhook.stop()
     narrator.tell("you", "every message came" if came else f"not every message came within {sample.timeout:g} s")
-    return 0 if came else 1
+    usable = not any(download.trouble for message in webhook.inbox.messages for download in message.downloads)
+    return 0 if came and usable else 1
 
 
 def complete(messages: list[Message], job_id: str) -> bool:

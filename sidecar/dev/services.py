@@ -1,7 +1,7 @@
-"""Three backend services for demonstrations, each with a behaviour that real ones have."""
+"""Backend services for demonstrations, each with a behaviour that real ones have."""
 
 import asyncio
-from typing import Any
+from hashlib import sha256, shake_256
 
 import orjson
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
@@ -12,10 +12,20 @@ from sidecar.dev.narrator import Narrator
 WORK_TIME = 0.8  # seconds that billing "works" before it calls back
 REPEATS = 6
 PRICE = 12.5
+LARGE = 20_000_000  # bytes, and a few more
+
+
+def large_result(order: str) -> bytes:
+    """Make the large result of an order: always the same bytes for the same order."""
+    scans = shake_256(order.encode()).hexdigest(LARGE // 2)
+    return f'{{"order": "{order}", "scans": "{scans}"}}'.encode()
 
 
 class DemoServices:
-    """Serve ``billing`` (calls back later), ``stock`` (answers at once) and ``risk`` (refuses) on one port."""
+    """Serve ``billing`` (calls back later), ``stock`` (answers at once), ``risk`` (refuses) and ``archive``.
+
+    All are on one port. ``archive`` calls back with a large result.
+    """
 
     def __init__(self, narrator: Narrator, *, port: int = 0) -> None:
         self._narrator = narrator
@@ -25,11 +35,12 @@ class DemoServices:
         app.router.add_post("/billing/{order}", self._billing)
         app.router.add_post("/stock/{order}", self._stock)
         app.router.add_post("/risk/{order}", self._risk)
+        app.router.add_post("/archive/{order}", self._archive)
         self._server = LoopbackServer(app, port=port)
 
     @property
     def url(self) -> str:
-        """The base URL of all three."""
+        """The base URL of all of them."""
         return self._server.url
 
     async def start(self) -> None:
@@ -55,19 +66,29 @@ class DemoServices:
             pieces = 1
         result = {"order": order, "invoice": f"INV-{order}", "total": PRICE * pieces}
         self._narrator.tell("billing", f"called for order {order}: answers 202, works, and will call back")
-        task = asyncio.create_task(self._call_back(request.headers.get("callback-url", ""), result))
+        return self._take("billing", request, orjson.dumps(result))
+
+    async def _archive(self, request: web.Request) -> web.Response:
+        body = large_result(request.match_info["order"])
+        digest = sha256(body).hexdigest()
+        self._narrator.tell(
+            "archive", f"answers 202, and will call back with {len(body):,} bytes; their digest is {digest[:12]}..."
+        )
+        return self._take("archive", request, body)
+
+    def _take(self, service: str, request: web.Request, result: bytes) -> web.Response:
+        task = asyncio.create_task(self._call_back(service, request.headers.get("callback-url", ""), result))
         self._working.add(task)
         task.add_done_callback(self._working.discard)
         return web.json_response({"taken": True}, status=202)
 
-    async def _call_back(self, url: str, result: dict[str, Any]) -> None:
+    async def _call_back(self, service: str, url: str, body: bytes) -> None:
         """Post the result, and repeat the same bytes after a 503 or no answer, as a good service does."""
-        body = orjson.dumps(result)
         pause = WORK_TIME
         for _ in range(REPEATS):
             await asyncio.sleep(pause)
             status = await self._post(url, body)
-            self._narrator.tell("billing", f"called back with its result; the sidecar said {status or 'nothing'}")
+            self._narrator.tell(service, f"called back with its result; the sidecar said {status or 'nothing'}")
             if status not in {0, 503}:
                 return
             pause = pause * 2

@@ -17,13 +17,15 @@ from sidecar.dev.demo_config import (
     read_settings,
     sample_request,
     token_secrets,
+    wants_store,
     write_settings,
 )
+from sidecar.dev.embedded import Embedded
 from sidecar.dev.first import first_of
 from sidecar.dev.guards import only_one, told_by_signals
+from sidecar.dev.listening import show_downloads
 from sidecar.dev.narrator import Narrator
 from sidecar.dev.ports import free_port
-from sidecar.dev.postgres import EmbeddedPostgres, PostgresFailed
 from sidecar.dev.render import body_lines, header_lines
 from sidecar.dev.services import DemoServices
 from sidecar.dev.sidecar_process import SidecarProcess
@@ -34,7 +36,7 @@ from sidecar.model.errors import SidecarError
 
 DATABASE = "sidecar"
 KILLED = 130  # the exit status after a second Ctrl-C
-POLL = 0.5  # seconds
+SHOWN = 200  # characters of a body that was downloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,12 @@ def run_dev(options: DevOptions) -> int:
     narrator = Narrator()
     try:
         own = read_settings(options.config) if options.config else None
-        with only_one(options.directory):
-            postgres = EmbeddedPostgres(options.directory / "postgres", port=free_port(*range(54320, 54420, 10)))
-            narrator.tell("postgres", f"an embedded Postgres starts; its data: {postgres.home.directory}")
-            with postgres:
-                session = DevSession(options, own, postgres=postgres, narrator=narrator)
-                return asyncio.run(session.run())
-    except (SidecarError, PostgresFailed, OSError, RuntimeError, ModuleNotFoundError) as error:
+        with (
+            only_one(options.directory),
+            Embedded(options.directory, with_store=wants_store(own), narrator=narrator) as embedded,
+        ):
+            return asyncio.run(DevSession(options, own, embedded=embedded, narrator=narrator).run())
+    except (SidecarError, OSError, RuntimeError, ModuleNotFoundError) as error:
         narrator.tell("sidecar", "could not run", str(error).splitlines())
         return 1
     except KeyboardInterrupt:
@@ -68,14 +69,14 @@ def run_dev(options: DevOptions) -> int:
 
 
 class DevSession:
-    """One run of ``sidecar dev`` on a Postgres that serves already."""
+    """One run of ``sidecar dev`` on embedded parts that serve already."""
 
     def __init__(
-        self, options: DevOptions, own: Mapping[str, Any] | None, *, postgres: EmbeddedPostgres, narrator: Narrator
+        self, options: DevOptions, own: Mapping[str, Any] | None, *, embedded: Embedded, narrator: Narrator
     ) -> None:
         self._options = options
         self._own = own
-        self._postgres = postgres
+        self._embedded = embedded
         self._narrator = narrator
         self._ports = Ports(
             gateway=free_port(*range(8080, 8180, 10)),
@@ -85,7 +86,11 @@ class DevSession:
         self._log = options.directory / "sidecar.log"
         self._settings: dict[str, Any] = {}
         self._stop = asyncio.Event()
-        self._webhook = Webhook(self._received, port=free_port(*range(8083, 8183, 10)))
+        self._webhook = Webhook(
+            self._received,
+            followed=lambda message: show_downloads(narrator, message, limit=SHOWN),
+            port=free_port(*range(8083, 8183, 10)),
+        )
         self._services = DemoServices(narrator, port=free_port(*range(9000, 9100, 10)))
 
     async def run(self) -> int:
@@ -104,7 +109,7 @@ class DevSession:
                 return await self._serve(sidecar)
 
     async def _serve(self, sidecar: SidecarProcess) -> int:
-        return await first_of(self._until_told(), self._show(sidecar), self._death_of(sidecar), self._postgres_death())
+        return await first_of(self._until_told(), self._show(sidecar), self._death_of(sidecar), self._embedded.death())
 
     async def _until_told(self) -> int:
         await self._stop.wait()
@@ -114,12 +119,6 @@ class DevSession:
     async def _death_of(self, sidecar: SidecarProcess) -> int:
         await sidecar.ended()
         return 1
-
-    async def _postgres_death(self) -> int:
-        while True:
-            if not self._postgres.running:
-                raise PostgresFailed(f"Postgres ended; see {self._postgres.log}")
-            await asyncio.sleep(POLL)
 
     async def _show(self, sidecar: SidecarProcess) -> int:
         """Start the sidecar, show what it does, and come back only when something is wrong."""
@@ -137,9 +136,7 @@ class DevSession:
 
     async def _tour(self) -> bool:
         narrator = self._narrator
-        result = await take_tour(
-            self._ports.gateway_url, self._webhook.url, inbox=self._webhook.inbox, narrator=narrator
-        )
+        result = await take_tour(self._ports.gateway_url, webhook=self._webhook, narrator=narrator)
         narrator.plain(result.summary(), *(f"  {trouble}" for trouble in result.troubles))
         if result.troubles:
             narrator.plain(f"Log of the sidecar: {self._log}")
@@ -156,15 +153,15 @@ class DevSession:
         self._narrator.plain(
             "",
             "What the webhook receives is shown here.",
-            f"Log of the sidecar: {self._log}",
-            f"Log of Postgres:    {self._postgres.log}",
-            f"Settings in use:    {self._options.directory / 'sidecar.yaml'}",
+            f"Log of the sidecar:  {self._log}",
+            *self._embedded.logs(),
+            f"Settings in use:     {self._options.directory / 'sidecar.yaml'}",
             "Ctrl-C stops everything; the data is kept for the next time.",
         )
 
     def _received(self, message: Message) -> None:
         details = [*header_lines(message.headers.items()), *body_lines(message.body)]
-        self._narrator.tell("webhook", message.summary(), details)
+        self._narrator.tell("webhook", message.summary(), details if message.taken else ())
 
     def _sidecar(self) -> SidecarProcess:
         environ = {name: value for name, value in os.environ.items() if not self._overrules(name)}
@@ -176,30 +173,32 @@ class DevSession:
         return variable.upper().startswith("SIDECAR_" if self._own is None else "SIDECAR_DATABASE__")
 
     def _write_settings(self) -> None:
-        directory = self._options.directory
+        directory, postgres = self._options.directory, self._embedded.postgres
         self._settings = dev_settings(
             self._own if self._own is not None else demo_routes(self._services.url),
             ports=self._ports,
-            dsn=f"postgresql://postgres@127.0.0.1:{self._postgres.port}/{DATABASE}",
-            password_file=self._postgres.home.password_file,
+            dsn=f"postgresql://postgres@127.0.0.1:{postgres.port}/{DATABASE}",
+            password_file=postgres.home.password_file,
             tokens=token_secrets(directory / "callback-tokens"),
+            store=self._embedded.store_access(),
         )
         write_settings(directory / "sidecar.yaml", self._settings)
 
     async def _migrate(self) -> None:
-        connection = await asyncpg.connect(self._postgres.superuser_dsn)
+        postgres = self._embedded.postgres
+        connection = await asyncpg.connect(postgres.superuser_dsn)
         try:
             if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
                 await connection.execute(f'CREATE DATABASE "{DATABASE}"')
         finally:
             await connection.close()
-        await migrate(self._postgres.dsn(DATABASE))
+        await migrate(postgres.dsn(DATABASE))
 
     def _asked_to_stop(self, sidecar: SidecarProcess) -> Callable[[], None]:
         def asked() -> None:
             if self._stop.is_set():
                 sidecar.kill()
-                self._postgres.kill()
+                self._embedded.kill()
                 os._exit(KILLED)
             self._stop.set()
 

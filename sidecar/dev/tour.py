@@ -3,6 +3,7 @@
 import secrets
 from collections import Counter
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -11,9 +12,10 @@ from multidict import CIMultiDictProxy
 
 from sidecar.dev.narrator import Narrator
 from sidecar.dev.render import answer_lines, body_lines, header_lines
-from sidecar.dev.webhook import Inbox, Message
+from sidecar.dev.services import large_result
+from sidecar.dev.webhook import Inbox, Message, Webhook
 
-PATIENCE = 20.0  # seconds for the messages of one step
+PATIENCE = 30.0  # seconds for the messages of one step
 ORDER = {"customer": "Ada", "lines": [{"sku": "A-100", "quantity": 2}, {"sku": "B-7", "quantity": 1}]}
 
 
@@ -38,6 +40,8 @@ class Step:
     status: int
     messages: tuple[Expected, ...] = ()
     twice: bool = False  # sent again with the same idempotency key
+    away: int = 0  # how often the webhook answers 503 before it takes the message
+    large: bool = False  # the result must be the archive's, byte for byte
 
 
 STEPS = (
@@ -68,6 +72,13 @@ STEPS = (
         202,
         (Expected("billing", "direct", "succeeded"),),
         twice=True,
+    ),
+    Step(
+        "A webhook that is away: it answers 503 three times; the sidecar comes again after 1 s, 2 s and 4 s",
+        "/demo/orders/11/invoice",
+        202,
+        (Expected("billing", "indirect", "succeeded"),),
+        away=3,
     ),
 )
 
@@ -104,23 +115,25 @@ class TourResult:
         )
 
 
-async def take_tour(gateway_url: str, callback_url: str, *, inbox: Inbox, narrator: Narrator) -> TourResult:
-    """Run every step against the gateway listener at ``gateway_url`` and check what ``inbox`` receives."""
+async def take_tour(gateway_url: str, *, webhook: Webhook, narrator: Narrator) -> TourResult:
+    """Run every step against the gateway listener at ``gateway_url`` and check what ``webhook`` receives."""
     run = secrets.token_hex(4)
     ids = {step: f"tour-{run}-{number}" for number, step in enumerate(STEPS, start=1)}
     troubles: list[str] = []
     async with ClientSession(gateway_url, timeout=ClientTimeout(total=30)) as session:
         for number, step in enumerate(STEPS, start=1):
             narrator.title(f"{number} of {len(STEPS)}. {step.title}")
+            callback_url = webhook.be_away(ids[step], times=step.away) if step.away else webhook.url
             headers = {"callback-url": callback_url, "x-correlation-id": ids[step]}
             try:
                 troubles += await _take(step, headers, session=session, narrator=narrator)
             except (ClientError, TimeoutError) as error:
                 troubles.append(f"{step.path}: no answer ({type(error).__name__})")
                 continue
-            await _arrival(step, ids[step], inbox)
+            await _arrival(step, ids[step], webhook.inbox)
+            troubles += _links(step, [one for one in webhook.inbox.messages if one.correlation_id == ids[step]])
     narrator.title("What came of it")
-    return judge({ids[step]: step.messages for step in STEPS}, inbox.messages, troubles)
+    return judge({ids[step]: step.messages for step in STEPS}, webhook.inbox.messages, troubles)
 
 
 def judge(wanted: dict[str, tuple[Expected, ...]], messages: list[Message], troubles: list[str]) -> TourResult:
@@ -170,6 +183,19 @@ def _unlike(step: Step, answer: Answer) -> list[str]:
     if answer.status == 202 and "x-job-id" not in answer.headers:  # noqa: PLR2004 - Accepted
         return [f"{step.path}: a 202 without x-job-id"]
     return []
+
+
+def _links(step: Step, messages: list[Message]) -> list[str]:
+    """Tell what is wrong with the bodies that messages link."""
+    troubles = [
+        f"{step.path}: {download.trouble}" for one in messages for download in one.downloads if download.trouble
+    ]
+    troubles += [f"{step.path}: no link" for one in messages if one.kind == "indirect" and not one.downloads]
+    if step.large and messages:
+        digest = sha256(large_result(step.path.split("/")[3])).hexdigest()
+        if [download.digest for one in messages for download in one.downloads] != [digest]:
+            troubles.append(f"{step.path}: the webhook did not get what the service sent")
+    return troubles
 
 
 async def _arrival(step: Step, correlation_id: str, inbox: Inbox) -> None:

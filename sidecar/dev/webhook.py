@@ -1,23 +1,35 @@
 """A webhook receiver for people: it keeps what arrives, so that one can wait for it and look at it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
 
+from sidecar.dev.indirect import Download, follow, links_of
 from sidecar.dev.loopback import MAX_BODY, LoopbackServer
+
+AWAY = 503
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One request that the webhook received."""
+    """One request that the webhook received. ``downloads`` are the bodies that it links, once they were fetched."""
 
     method: str
     path: str
     headers: CIMultiDictProxy[str]
     body: bytes
+    answer: int = 204  # the webhook's
+    pause: float | None = None  # seconds since the attempt before
+    downloads: tuple[Download, ...] = ()
+
+    @property
+    def taken(self) -> bool:
+        """Whether the webhook took it; otherwise it comes again."""
+        return self.answer < 300  # noqa: PLR2004 - the first status that is no success
 
     @property
     def message_id(self) -> str:
@@ -56,7 +68,9 @@ class Message:
         about = f"about the service {self.service}" if self.service else "about all services"
         attempt = self.headers.get("x-attempt", "1")
         again = f", attempt {attempt}" if attempt != "1" else ""
-        return f"received a message of kind {self.kind} {about}: {self.status}{again}"
+        after = f", {self.pause:.1f} s after the attempt before" if self.pause is not None else ""
+        refused = "" if self.taken else f"; it is answered {self.answer}"
+        return f"received a message of kind {self.kind} {about}: {self.status}{again}{after}{refused}"
 
 
 class Inbox:
@@ -91,6 +105,7 @@ class Webhook:
 
     Args:
         received: Called with each message, repetitions included.
+        followed: Called with a message whose links were followed. None: links are left alone.
         host: The address to listen on.
         port: The port; 0 picks one.
         status: What to answer.
@@ -101,6 +116,7 @@ class Webhook:
         self,
         received: Callable[[Message], None],
         *,
+        followed: Callable[[Message], None] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         status: int = 204,
@@ -108,25 +124,83 @@ class Webhook:
     ) -> None:
         self.inbox = Inbox()
         self._received = received
+        self._followed = followed
         self._status = status
         self._delay = delay
+        self._away: Counter[str] = Counter()
+        self._last: dict[str, float] = {}
+        self._following: set[asyncio.Task[None]] = set()
+        self._session: ClientSession | None = None
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._take)
         self._server = LoopbackServer(app, host=host, port=port)
-        self.start = self._server.start
-        self.stop = self._server.stop
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        await self._server.start()
+        self._session = ClientSession(auto_decompress=False)
+
+    async def stop(self) -> None:
+        """Stop listening and drop the downloads under way."""
+        await self._server.stop()
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
 
     @property
     def url(self) -> str:
         """The address to give as ``callback-url``."""
         return f"{self._server.url}/webhook"
 
+    def be_away(self, name: str, *, times: int) -> str:
+        """Answer the next ``times`` requests at an address of its own with 503; returns that address."""
+        self._away[f"/webhook/{name}"] += times
+        return f"{self.url}/{name}"
+
     async def _take(self, request: web.Request) -> web.Response:
         # The handler's auto_decompress is aiohttp's: people read the text, not the gzip.
         message = Message(request.method, request.path, request.headers, await request.read())
+        message = replace(message, answer=self._answer(request.path), pause=self._pause(message.message_id))
         self._received(message)
         if self._delay:
             await asyncio.sleep(self._delay)
-        if self._status < 300:  # noqa: PLR2004 - the first status that is no success
+        if message.taken:
+            await self._keep(message)
+        return web.Response(status=message.answer)
+
+    def _answer(self, path: str) -> int:
+        if not self._away[path]:
+            return self._status
+        self._away[path] -= 1
+        return AWAY
+
+    def _pause(self, message_id: str) -> float | None:
+        now = asyncio.get_running_loop().time()
+        last = self._last.get(message_id)
+        if message_id:
+            self._last[message_id] = now
+        return None if last is None else now - last
+
+    async def _keep(self, message: Message) -> None:
+        if self._followed is None or not links_of(message.body):
             await self.inbox.put(message)
-        return web.Response(status=self._status)
+            return
+        # After the answer: a sender must not wait for a download.
+        task = asyncio.create_task(self._follow(message, self._followed))
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
+
+    async def _follow(self, message: Message, followed: Callable[[Message], None]) -> None:
+        session = self._session
+        if session is None:
+            return
+        found = await asyncio.gather(*(follow(link, session) for link in links_of(message.body)))
+        message = replace(message, downloads=tuple(found))
+        followed(message)
+        await self.inbox.put(message)

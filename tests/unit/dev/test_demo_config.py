@@ -8,11 +8,13 @@ import yaml
 
 from sidecar.dev.demo_config import (
     Ports,
+    StoreAccess,
     demo_routes,
     dev_settings,
     read_settings,
     sample_request,
     token_secrets,
+    wants_store,
     write_settings,
 )
 from sidecar.model.errors import ConfigError
@@ -21,10 +23,12 @@ from sidecar.settings.route_table import RouteTable
 from sidecar.settings.unserved import unserved
 
 PORTS = Ports(gateway=1, callbacks=2, admin=3)
+STORE = StoreAccess("results", "http://127.0.0.1:4", Path("/a"), Path("/s"))
 
 
-def settings(own: dict[str, Any]) -> dict[str, Any]:
-    return dev_settings(own, ports=PORTS, dsn="postgresql://local/x", password_file=Path("/p"), tokens=Path("/t"))
+def settings(own: dict[str, Any], store: StoreAccess | None = STORE) -> dict[str, Any]:
+    dsn = "postgresql://local/x"
+    return dev_settings(own, ports=PORTS, dsn=dsn, password_file=Path("/p"), tokens=Path("/t"), store=store)
 
 
 def test_without_own_settings_everything_is_local_and_open() -> None:
@@ -54,6 +58,37 @@ def test_own_settings_stay_but_never_the_database_and_the_listeners() -> None:
     assert made["callbacks"]["base_url"] == "http://me"
     assert made["callbacks"]["token_secrets_file"] == "/mine"
     assert made["routes"] == own["routes"]
+
+
+def test_another_object_store_is_replaced_and_what_is_said_of_bodies_stays() -> None:
+    own = {
+        "offload": {
+            "bucket": "production",
+            "endpoint_url": "https://s3.example",
+            "sse": {"type": "kms"},
+            "credentials": {"access_key_file": "/mine", "secret_key_file": "/mine"},
+            "threshold": "1MiB",
+        },
+        "routes": [{"path": "/a", "offload": {"bucket": "other", "prefix": "eu/"}}, {"path": "/b"}],
+    }
+    assert wants_store(own)
+    made = settings(own)
+    assert made["offload"] == {
+        "bucket": "results",
+        "endpoint_url": "http://127.0.0.1:4",
+        "region": "us-east-1",
+        "path_style": True,
+        "credentials": {"access_key_file": "/a", "secret_key_file": "/s"},
+        "threshold": "1MiB",
+    }
+    assert made["routes"] == [{"path": "/a", "offload": {"prefix": "eu/"}}, {"path": "/b"}]
+
+
+def test_settings_without_an_object_store_get_none() -> None:
+    own = {"routes": [{"path": "/a"}]}
+    assert wants_store(None)
+    assert not wants_store(own)
+    assert "offload" not in settings(own, store=None)
 
 
 def test_files_are_private_and_the_token_secret_is_made_once(tmp_path: Path) -> None:

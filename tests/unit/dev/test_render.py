@@ -10,6 +10,7 @@ def test_control_characters_of_strangers_do_not_reach_the_terminal() -> None:
 def test_json_is_indented_and_long_bodies_are_cut_with_a_note() -> None:
     assert body_lines(b'{"a":1}') == ["{", '  "a": 1', "}"]
     assert body_lines(b"x" * 50, limit=10) == ["x" * 10, "... (cut; 50 bytes in all)"]
+    assert body_lines(b"caf\xc3", size=900) == ["caf", "... (cut; 900 bytes in all)"]
     assert body_lines(b"\xff\xfe") == ["(2 bytes that are not text)"]
     assert body_lines(b"") == []
 
