@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
@@ -45,6 +46,19 @@ class Message:
         return document
 
 
+Behaviour = Callable[[Message], Awaitable[web.StreamResponse]]
+
+
+def in_turn(*statuses: int, body: bytes = b"") -> Behaviour:
+    """Answer the attempts at one message one after the other; the last status stays. Refusals have a body."""
+
+    async def behave(message: Message) -> web.StreamResponse:
+        status = statuses[min(int(message.headers["x-attempt"]), len(statuses)) - 1]
+        return web.Response(status=status, body=body if status >= 400 else b"")
+
+    return behave
+
+
 class Webhooks:
     """All webhooks of a test behind one port; those whose path begins with a prefix of ``hanging`` never answer."""
 
@@ -53,6 +67,7 @@ class Webhooks:
         self.hanging: set[str] = set()
         self.held: list[Message] = []  # got, and not answered
         self.status: dict[str, int] = {}  # by path, where it is not 204
+        self.behaviours: dict[str, Behaviour] = {}  # by path, where a status does not say all
         self._over = asyncio.Event()
         self._server = Server(self._serve, port)
         self.start = self._server.start
@@ -77,4 +92,6 @@ class Webhooks:
             await self._over.wait()
             return web.Response(status=500)
         self.by_job[message.job_id].append(message)
+        if (behaviour := self.behaviours.get(request.path)) is not None:
+            return await behaviour(message)
         return web.Response(status=self.status.get(request.path, 204))
