@@ -117,7 +117,9 @@ class Sidecar:
             self._supervisor.watch(task)
         add("listeners", self._listeners.close)
         await self._listeners.open_callbacks(gather=stages.gather)
-        await self._listeners.open_gateway(rules=self._rules, acceptor=stages.acceptor, jobs=self._ledger)
+        await self._listeners.open_gateway(
+            rules=self._rules, acceptor=stages.acceptor, jobs=self._ledger, downloads=stages.downloads
+        )
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(*GC_THRESHOLDS)
         self._state = None

@@ -20,6 +20,7 @@ from sidecar.telemetry.metrics import Metrics
 from sidecar.web.admin import AdminHandler, Exposition
 from sidecar.web.body import BodyReader
 from sidecar.web.callbacks import CallbacksHandler
+from sidecar.web.download import Downloads
 from sidecar.web.gateway import GatewayHandler
 from sidecar.web.protocol import Limits
 from sidecar.web.server import Handler, Listener, serve
@@ -67,7 +68,9 @@ class Listeners:
         )
         await self._serve("callbacks", self._settings.callbacks.listen, handler)
 
-    async def open_gateway(self, *, rules: AcceptRules, acceptor: Acceptor, jobs: Jobs) -> None:
+    async def open_gateway(
+        self, *, rules: AcceptRules, acceptor: Acceptor, jobs: Jobs, downloads: Downloads | None
+    ) -> None:
         """Open the listener that the gateway calls."""
         gateway = self._settings.gateway
         handler = GatewayHandler(
@@ -83,6 +86,7 @@ class Listeners:
                 threshold=self._settings.threshold,
             ),
             metrics=self._metrics,
+            downloads=downloads,
         )
         await self._serve("gateway", gateway.listen, handler)
 

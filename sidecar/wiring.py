@@ -34,6 +34,7 @@ from sidecar.settings.root import Settings
 from sidecar.settings.secrets import read_secrets
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.web.download import Downloads
 
 COMMIT_TIMEOUT = 5.0
 """Seconds that an answer waits for its commit; with the wait for services it stays under the gateway's time-out."""
@@ -112,6 +113,9 @@ class Stages:
         self.gather = Gather(
             ledger=parts.ledger, parse_id=quick_id, tokens=tokens, log=parts.log, metrics=parts.metrics, large=large
         )
+        self.downloads = None
+        if parts.store is not None and settings.offload is not None:
+            self.downloads = Downloads(parts.store, proxy=settings.offload.download == "proxy")
         self.acceptor = self._make_acceptor(parts, endpoints, callers, bodies)
         self.duties = Duties(
             settings,

@@ -16,7 +16,7 @@ from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable,
 from sidecar.model.job import IdempotencyKey, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome
 from sidecar.model.problems import Problem
-from sidecar.model.route import Completion, ServiceCall
+from sidecar.model.route import Completion
 from sidecar.model.stored import StoredObject
 from sidecar.settings.route_table import Match
 from sidecar.telemetry.events import Event

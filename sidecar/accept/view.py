@@ -1,7 +1,7 @@
 """What a caller may ask about a job that it sent: its state, and its results."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Protocol
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from sidecar.model.errors import ProblemError
 from sidecar.model.headers import decode_block
 from sidecar.model.job import JobView
 from sidecar.model.problems import Problem
+from sidecar.model.stored import StoredObject
 
 UNKNOWN = Problem(404, "job_unknown", "There is no such job, or it is not yours.")
 
@@ -27,6 +28,14 @@ class Jobs(Protocol):
 
     async def parts(self, job_id: UUID) -> Sequence[Part]:
         """Return the outcomes of a job with their bodies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A result that lies in the object store, and the headers that belong to it."""
+
+    stored: StoredObject
+    headers: dict[str, str]
 
 
 async def render_job(jobs: Jobs, job_id: UUID, application: str, correlation_id: str) -> Answer:
@@ -59,8 +68,10 @@ async def render_job(jobs: Jobs, job_id: UUID, application: str, correlation_id:
     return Answer(200, headers, body)
 
 
-async def render_result(jobs: Jobs, job_id: UUID, service: str, application: str, correlation_id: str) -> Answer:
-    """Answer ``GET /_jobs/{id}/results/{service}`` with the service's body, byte for byte.
+async def render_result(
+    jobs: Jobs, job_id: UUID, service: str, application: str, correlation_id: str
+) -> Answer | Download:
+    """Answer ``GET /_jobs/{id}/results/{service}`` with the service's body, byte for byte, or tell where it lies.
 
     Raises:
         ProblemError: 404 for an unknown job or service, 409 while there is no result, 410 when it is gone.
@@ -79,6 +90,8 @@ async def render_result(jobs: Jobs, job_id: UUID, service: str, application: str
     headers = {name.lower(): value for name, value in decode_block(part.headers)}
     headers |= {"cache-control": "no-store", "x-correlation-id": correlation_id, "x-result-status": part.status}
     headers |= {"x-job-id": str(job_id), "x-service": service, "x-content-type-options": "nosniff"}
+    if part.stored is not None and not part.body:
+        return Download(StoredObject.load(part.stored), headers)
     return Answer(200, headers, part.body)
 
 

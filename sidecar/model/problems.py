@@ -47,6 +47,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "job_unknown": "No such job",
         "result_not_ready": "There is no result yet",
         "result_gone": "The result is no longer kept",
+        "range_invalid": "The result has no such range",
         "callback_unknown": "No invocation waits at this address",
         "callback_conflict": "Another outcome stands",
         "callback_too_late": "The deadline of the job has passed",

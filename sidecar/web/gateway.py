@@ -19,6 +19,7 @@ from sidecar.settings.media_types import match_media_type
 from sidecar.settings.route_table import Match, RouteTable
 from sidecar.telemetry.metrics import Metrics
 from sidecar.web.body import BodyReader
+from sidecar.web.download import GONE, Downloads
 from sidecar.web.problem import problem_response
 
 _JOBS = "/_jobs/"
@@ -41,6 +42,7 @@ class GatewayHandler:
         max_pending: int,
         bodies: BodyReader,
         metrics: Metrics,
+        downloads: Downloads | None = None,
     ) -> None:
         self._rules = rules
         self._routes = routes
@@ -49,6 +51,7 @@ class GatewayHandler:
         self._max_pending = max_pending
         self._bodies = bodies
         self._metrics = metrics
+        self._downloads = downloads
         self._pending = 0
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -136,7 +139,12 @@ class GatewayHandler:
         kind, _, service = rest.partition("/")
         if kind != "results" or not service or "/" in service:
             raise ProblemError(Problem(404, "not_found", "A job has its state, and results/{service}."))
-        return _response(await render_result(self._jobs, job_id, service, caller.application, correlation_id))
+        result = await render_result(self._jobs, job_id, service, caller.application, correlation_id)
+        if isinstance(result, Answer):
+            return _response(result)
+        if self._downloads is None:
+            raise ProblemError(GONE)
+        return await self._downloads.answer(request, result)
 
 
 def _response(answer: Answer) -> web.Response:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from gzip import decompress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -110,20 +111,32 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(
-    world: World, make_replica: MakeReplica, store_server: EmbeddedStore, database: str, tmp_path: Path
-) -> AsyncIterator[Bench]:
+def download() -> str:
+    """How results are served; tests override it."""
+    return "redirect"
+
+
+@pytest.fixture
+def offload(store_server: EmbeddedStore, tmp_path: Path, download: str) -> dict[str, Any]:
+    """The settings of the store."""
     store_server.start()
-    backend = Backend(free_port())
-    await backend.server.start()
-    origin = backend.server.url
     for name, key in (("access", store_server.access_key), ("secret", store_server.secret_key)):
         (tmp_path / name).write_text(key)
-    offload = {
+    return {
         "bucket": BUCKET,
         "endpoint_url": store_server.endpoint_url,
         "credentials": {"access_key_file": str(tmp_path / "access"), "secret_key_file": str(tmp_path / "secret")},
+        "download": download,
     }
+
+
+@pytest.fixture
+async def bench(
+    world: World, make_replica: MakeReplica, store_server: EmbeddedStore, database: str, offload: dict[str, Any]
+) -> AsyncIterator[Bench]:
+    backend = Backend(free_port())
+    await backend.server.start()
+    origin = backend.server.url
     replica = make_replica(
         [
             route("/one", service("billing", origin)),
@@ -292,3 +305,68 @@ async def test_an_upload_url_is_taken_where_one_object_can_result(
     else:
         await wait_until(lambda: bench.backend.headers, "the service is called")
         assert "upload-url" not in bench.backend.headers[0]
+
+
+@dataclass
+class Result:
+    """A large result, and where it is asked for."""
+
+    body: bytes
+    url: str
+    stored: StoredObject
+
+
+async def large_result(bench: Bench, *, compressible: bool = True) -> Result:
+    job_id, url = await bench.called()
+    body = b"a line that repeats\n" * (MIB // 4) if compressible else noise(2 * MIB)
+    assert await bench.call_back(url, body, content_type="text/csv") == 202
+    asked = f"{bench.replica.ports.gateway_url}/_jobs/{job_id}/results/billing"
+    return Result(body, asked, await bench.stored(job_id))
+
+
+async def get(url: str, **headers: str) -> Answer:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with (
+        ClientSession(auto_decompress=False, skip_auto_headers=("accept-encoding",)) as session,
+        session.get(url, headers=sent, allow_redirects=False) as answer,
+    ):
+        return Answer(answer.status, answer.headers, await answer.read())
+
+
+async def test_a_large_result_is_had_by_a_fresh_link_until_it_is_gone(bench: Bench) -> None:
+    result = await large_result(bench)
+    answer = await get(result.url)
+    assert (answer.status, answer.headers["cache-control"], answer.body) == (303, "no-store", b"")
+    linked = await get(answer.headers["location"])
+    assert (linked.status, sha256(linked.body)) == (200, result.stored.stored_sha256)
+    assert sha256(decompress(linked.body)) == result.stored.sha256
+    await bench.store.delete([result.stored])
+    gone = await get(result.url)
+    assert (gone.status, gone.problem["code"]) == (410, "result_gone")
+    bench.server.kill()
+    away = await get(result.url)
+    assert (away.status, away.problem["code"]) == (503, "storage_unavailable")
+
+
+async def test_a_result_that_is_not_there_yet_is_not_ready(bench: Bench) -> None:
+    job_id, _ = await bench.called()
+    answer = await get(f"{bench.replica.ports.gateway_url}/_jobs/{job_id}/results/billing")
+    assert (answer.status, answer.problem["code"]) == (409, "result_not_ready")
+
+
+@pytest.mark.parametrize("download", ["proxy"])
+async def test_a_large_result_passes_through_us_as_the_client_likes_it(bench: Bench) -> None:
+    result = await large_result(bench)
+    plain = await get(result.url)
+    assert (plain.status, plain.headers["content-type"], plain.body) == (200, "text/csv", result.body)
+    assert "content-encoding" not in plain.headers
+    packed = await get(result.url, accept_encoding="gzip")
+    assert (packed.headers["content-encoding"], decompress(packed.body)) == ("gzip", result.body)
+    part = await get(result.url, accept_encoding="gzip", range="bytes=10-19")
+    assert (part.status, part.body) == (206, packed.body[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(packed.body)}"
+    beyond = await get(result.url, accept_encoding="gzip", range=f"bytes={len(packed.body)}-")
+    assert beyond.status == 416
+    await bench.store.delete([result.stored])
+    assert (await get(result.url)).status == 410
+    assert (await get(result.url, accept_encoding="gzip")).status == 410

@@ -87,7 +87,9 @@ async def test_an_unknown_job_and_another_ones_are_told_alike(jobs: Jobs, applic
 
 
 async def result(*parts: Part, service: str = "billing") -> Answer:
-    return await render_result(Jobs(make_job_view(), *parts), JOB, service, "shop", "c-9")
+    answer = await render_result(Jobs(make_job_view(), *parts), JOB, service, "shop", "c-9")
+    assert isinstance(answer, Answer)
+    return answer
 
 
 async def test_a_result_is_given_byte_for_byte() -> None:
