@@ -10,7 +10,6 @@ from sidecar.model.errors import ConfigError
 from sidecar.settings.gateway import NoIdentity, PerApplication, SharedSecret
 from sidecar.settings.offload import OffloadSettings
 from sidecar.settings.retention import RetentionSettings
-from sidecar.settings.retry import RetrySettings
 from sidecar.settings.root import Settings
 from sidecar.settings.webhook import WebhookSettings
 
@@ -68,8 +67,6 @@ def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
 def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _egress(settings.webhook)
     yield from _offload(settings)
-    if settings.retry.model_copy(update={"scan_interval": RetrySettings().scan_interval}) != RetrySettings():
-        yield "retry", "a failed message is not repeated by this version; it is kept as failed"
     if settings.gateway.per_application != PerApplication():
         yield "gateway.per_application", "applications are not limited by this version"
     if settings.retention.objects != RetentionSettings().objects:

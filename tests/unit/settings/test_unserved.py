@@ -61,7 +61,6 @@ def test_what_would_protect_less_than_it_says_keeps_the_sidecar_from_starting(ov
     [
         ({"offload__bucket": "results"}, "offload"),
         ({"offload__threshold": "1MiB"}, "offload"),
-        ({"retry__cap": "30m"}, "retry"),
         ({"gateway__per_application__running_jobs": 5}, "gateway.per_application"),
         ({"retention__objects": "8d"}, "retention.objects"),
         ({"retention__audit": "8d"}, "retention.audit"),
@@ -86,9 +85,9 @@ def test_the_egress_settings_that_were_written_are_named() -> None:
     assert names(fatal=False, **over) == ["webhook.allow_hosts, webhook.ports"]
 
 
-def test_defaults_that_are_written_out_are_no_warning() -> None:
+def test_what_is_served_and_defaults_that_are_written_out_are_no_warning() -> None:
     over = {
-        "retry__cap": "1h",
+        "retry__cap": "30m",
         "retry__scan_interval": "2s",
         "gateway__per_application__running_jobs": 1000,
         "offload__prefix": "sidecar/",
