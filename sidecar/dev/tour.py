@@ -80,6 +80,13 @@ STEPS = (
         (Expected("billing", "indirect", "succeeded"),),
         away=3,
     ),
+    Step(
+        "A result of 20 MB: it goes to the object store, the webhook gets a link and downloads it",
+        "/demo/orders/12/archive",
+        202,
+        (Expected("archive", "indirect", "succeeded"),),
+        large=True,
+    ),
 )
 
 
