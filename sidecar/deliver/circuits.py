@@ -111,4 +111,4 @@ class Circuits:
         if endpoint in self._away:
             return int(endpoint in self._probing)
         health = self._health.get(endpoint)
-        return self._full_speed if health is None or health.ramp is None else health.ramp
+        return self._full_speed if health is None or health.ramp is None else min(health.ramp, self._full_speed)
