@@ -35,6 +35,6 @@ class DatabaseSettings(Section):
     pooler: Literal["none", "transaction"] = "none"
     """``transaction`` works behind a pooler that changes connections between transactions, such as PgBouncer."""
     max_body: Annotated[Size, sized("1KiB", "512MiB")] = 32 * MIB
-    """Largest body of a request, response or callback that is stored, a size; a larger one is refused with 413."""
+    """Largest body that is stored in Postgres, a size; without offload.bucket a larger one is refused with 413."""
     statement_timeout: Annotated[Duration, lasting("100ms", "10m")] = 10 * SECOND
     """Longest time of one statement, a duration."""

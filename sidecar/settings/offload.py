@@ -100,7 +100,10 @@ class OffloadSettings(Section):
     checksums: Literal["when_required", "when_supported"] = "when_required"
     """When checksums are sent; ``when_supported`` in AWS."""
     threshold: Size = 256 * KIB
-    """Largest body that stays in Postgres, a size; above it, it is stored and delivered as an indirect message."""
+    """Largest body that stays in Postgres, a size; a larger one is an object, and delivered as an indirect message.
+
+    At most database.max_body counts.
+    """
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     """How objects are compressed."""
     style: Style = "encoded"

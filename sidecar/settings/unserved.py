@@ -60,8 +60,9 @@ def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, proxy in proxies.items():
         if proxy is not None:
             yield name, "calls would bypass the proxy, which this version does not serve; leave it out"
-    if offload is not None and offload.sse.type != "none":
-        yield "offload.sse", "bodies stay in Postgres in this version and are not encrypted there; leave it out"
+    if offload is not None and offload.sse.type != "none" and not settings.stores_objects:
+        why = "without offload.bucket all bodies stay in Postgres and are not encrypted there; name a bucket"
+        yield "offload.sse", why
 
 
 def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -69,8 +70,8 @@ def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _offload(settings)
     if settings.gateway.per_application != PerApplication():
         yield "gateway.per_application", "applications are not limited by this version"
-    if settings.retention.objects != RetentionSettings().objects:
-        yield "retention.objects", "no objects are stored by this version"
+    if settings.retention.objects != RetentionSettings().objects and not settings.stores_objects:
+        yield "retention.objects", "no objects are stored without offload.bucket"
     if settings.retention.audit != RetentionSettings().audit:
         yield "retention.audit", "no audit is kept by this version, since operators cannot act yet"
     if settings.telemetry.otlp_endpoint is not None:
@@ -87,18 +88,21 @@ def _egress(webhook: WebhookSettings) -> Iterator[tuple[str, str]]:
 
 
 def _offload(settings: Settings) -> Iterator[tuple[str, str]]:
-    stays = "all bodies stay in Postgres in this version, up to database.max_body"
-    if settings.offload is not None and settings.offload != OffloadSettings():
+    stays = "without offload.bucket all bodies stay in Postgres, up to database.max_body"
+    given = settings.offload is not None and settings.offload != OffloadSettings()
+    if given and not settings.stores_objects:
         yield "offload", stays
     for index, endpoint in enumerate(settings.webhook.endpoints):
         if endpoint.threshold is not None or endpoint.style is not None:
-            yield (
-                f"webhook.endpoints[{index}]",
-                "threshold and style wait for indirect messages; this version sends all bodies directly",
-            )
+            why = "offload.threshold and offload.style hold for all endpoints in this version"
+            yield f"webhook.endpoints[{index}]", why
     for index, route in enumerate(settings.routes):
         if route.offload is not None:
-            yield f"routes[{index}].offload", stays
+            kept = "large bodies go there; small ones of messages that are sent again still go to offload.bucket"
+            yield f"routes[{index}].offload", kept if settings.stores_objects else stays
         for place, service in enumerate(route.services):
-            if service.offer_upload:
-                yield f"routes[{index}].services[{place}].offer_upload", "no upload links are made by this version"
+            if service.offer_upload and not settings.stores_objects:
+                yield (
+                    f"routes[{index}].services[{place}].offer_upload",
+                    "no upload links are made without offload.bucket",
+                )

@@ -59,7 +59,6 @@ def test_what_would_protect_less_than_it_says_keeps_the_sidecar_from_starting(ov
 @pytest.mark.parametrize(
     ("over", "name"),
     [
-        ({"offload__bucket": "results"}, "offload"),
         ({"offload__threshold": "1MiB"}, "offload"),
         ({"gateway__per_application__running_jobs": 5}, "gateway.per_application"),
         ({"retention__objects": "8d"}, "retention.objects"),
@@ -93,3 +92,20 @@ def test_what_is_served_and_defaults_that_are_written_out_are_no_warning() -> No
         "offload__prefix": "sidecar/",
     }
     assert names(fatal=False, **over) == ["webhook.allow_hosts"]
+
+
+def test_an_object_store_is_served_with_all_that_hangs_on_it() -> None:
+    over = {
+        "offload__bucket": "results",
+        "offload__sse": {"type": "kms"},
+        "offload__threshold": "1MiB",
+        "retention__objects": "8d",
+        "routes": [make_route(services=[make_service(offer_upload=True)])],
+    }
+    assert names(fatal=True, **over) == []
+    assert names(fatal=False, **over) == ["webhook.allow_hosts"]
+
+
+def test_what_a_route_says_of_its_bodies_is_served_in_part() -> None:
+    over = {"offload__bucket": "results", "routes": [make_route(offload={"bucket": "eu-results"})]}
+    assert names(fatal=False, **over) == ["webhook.allow_hosts", "routes[0].offload"]
