@@ -16,6 +16,7 @@ def swap(ledger: Ledger, change: Callable[[Queries], Queries]) -> None:
     parts += [queue.kind for lane in (ledger._hot, ledger._large) for queue in lane._queues]
     for part in parts:
         part._queries = changed
+    ledger._claims._invocations._query = changed.claim_invocations
 
 
 def cut(text: str, old: str, new: str) -> str:

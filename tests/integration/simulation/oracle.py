@@ -9,12 +9,19 @@ from uuid import UUID
 from sidecar.model.outcome import OutcomeKind
 from sidecar.model.reasons import InvocationReason
 from tests.integration.ledger.kit import connection
-from tests.integration.simulation.world import DEAD_ENDPOINT, Memory
+from tests.integration.simulation.world import DEAD_BUDGET, DEAD_ENDPOINT, Memory
 
 STUCK = """
     SELECT (SELECT count(*) FROM invocation WHERE outcome IS NULL)
-         + (SELECT count(*) FROM delivery WHERE state = 'open')
+         + (SELECT count(*) FROM delivery WHERE state IN ('open', 'retrying'))
+         + (SELECT count(*) FROM oas_webhook_retry WHERE state = 'pending')
 """
+RETRIES = """
+    SELECT r.job_id, r.service, r.endpoint, r.state, r.reason, r.retry_count, d.state AS delivery,
+           extract(epoch FROM r.finished_at - r.first_failed_at)::float8 AS lasted
+    FROM oas_webhook_retry r LEFT JOIN delivery d USING (job_id, service)
+"""
+GIVEN_UP = {"retries_exhausted", "endpoint_unreachable"}
 INVOCATIONS = """
     SELECT j.job_id, j.gather, j.endpoint, i.service, i.outcome, i.last_reason, i.unsure,
            d.state, d.last_reason AS why, d.status AS told
@@ -46,6 +53,7 @@ async def judge(dsn: str, memory: Memory, answered: Mapping[str, UUID]) -> Findi
     findings = Findings()
     async with connection(dsn) as direct:
         rows = await direct.fetch(INVOCATIONS)
+        retries = await direct.fetch(RETRIES)
         stuck = await direct.fetchval(STUCK)
         keys = {row["key"]: row["job_id"] for row in await direct.fetch("SELECT key, job_id FROM idempotency")}
     if stuck:
@@ -58,8 +66,24 @@ async def judge(dsn: str, memory: Memory, answered: Mapping[str, UUID]) -> Findi
             findings.fault("two jobs for one key", key)
     for row in rows:
         _judge_row(findings, memory, row)
+    for row in retries:
+        _judge_retry(findings, row)
     _judge_memory(findings, memory, rows)
     return findings
+
+
+def _judge_retry(findings: Findings, row: Any) -> None:
+    findings.counts["retried messages"] += 1
+    findings.counts["retries"] += row["retry_count"]
+    message = row["job_id"], row["service"]
+    if row["state"] != "pending" and row["delivery"] != row["state"]:
+        findings.fault("retry and delivery differ", *message, row["state"], row["delivery"])
+    if row["reason"] in GIVEN_UP:
+        findings.counts[row["reason"]] += 1
+        if row["endpoint"] != DEAD_ENDPOINT:
+            findings.fault("given up too early", *message, row["reason"])
+        if row["reason"] == "endpoint_unreachable" and row["lasted"] < DEAD_BUDGET:
+            findings.fault("given up within its budget", *message)
 
 
 def _judge_memory(findings: Findings, memory: Memory, rows: Sequence[Any]) -> None:

@@ -15,12 +15,13 @@ from tests.integration.ledger.kit import make_call, make_job, make_key
 from tests.integration.simulation.faults import links
 from tests.integration.simulation.oracle import Findings, judge, open_rows
 from tests.integration.simulation.replicas import Replica
-from tests.integration.simulation.world import DEAD_ENDPOINT, MUTE, TWINS, World
+from tests.integration.simulation.world import DEAD_ENDPOINT, LOST_ENDPOINT, MUTE, TWINS, World
 
 REPLICAS = 3
 CALLERS = 12
 DEADLINE = 4.0  # an unsure invocation that is refused waits for it
-ENDPOINTS = ("https://a.example:443", "https://b.example:443", DEAD_ENDPOINT)
+MUTE_DEADLINE = 3.0  # longer than it takes to find a call that nobody heard of
+ENDPOINTS = ("https://a.example:443", "https://b.example:443", DEAD_ENDPOINT, LOST_ENDPOINT)
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Play:
             await asyncio.sleep(self._rng.uniform(0.0, 0.05))
 
     async def _submit_one(self, key: str, kind: str) -> None:
-        endpoint = self._rng.choices(ENDPOINTS, (10, 10, 2))[0]
+        endpoint = self._rng.choices(ENDPOINTS, (10, 10, 2, 4))[0]
         while True:
             ledger = self._some().ledger
             job = make_job(ledger, *services(kind), idempotency=make_key(key), endpoint=endpoint)
@@ -107,10 +108,17 @@ class Play:
         over = clock() + self._script.duration
         while clock() < over:
             await asyncio.sleep(self._rng.uniform(0.3, 0.9))
-            if self._rng.random() < self._script.kills:
+            if self._killing():
                 await self._kill(self._some())
             else:
                 await self._silence(self._some())
+
+    def _killing(self) -> bool:
+        """Choose the next trouble; where both may happen, both do."""
+        done = self._world.memory.counts
+        if 0.0 < self._script.kills < 1.0 and not (done["kills"] and done["silences"]):
+            return not done["kills"]
+        return self._rng.random() < self._script.kills
 
     async def _kill(self, victim: Replica) -> None:
         self._world.memory.counts["kills"] += 1
@@ -148,5 +156,5 @@ def services(kind: str) -> tuple[str, ...]:
 def shaped(job: NewJob, kind: str) -> NewJob:
     calls = tuple(make_call(call.service, service_key=f"http://{call.service}:80") for call in job.calls)
     gather = Gather.ALL if kind in ("all", "twins") else Gather.EACH
-    deadline = 1.5 if kind == "mute" else DEADLINE
+    deadline = MUTE_DEADLINE if kind == "mute" else DEADLINE
     return replace(job, calls=calls, gather=gather, deadline=deadline)

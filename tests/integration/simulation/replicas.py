@@ -12,12 +12,19 @@ from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation, Release
 from sidecar.model.outcome import Fence, MessageKind, Outcome, OutcomeKind, ResultStatus
 from sidecar.model.reasons import InvocationReason
+from sidecar.model.retry import EndpointState, Retry, RetryEnd, RetryVerdict
 from tests.integration.simulation.faults import LossyLink, abandon
-from tests.integration.simulation.world import Answer, World
+from tests.integration.simulation.world import DEAD_BUDGET, DEAD_ENDPOINT, Answer, World
 
 DEAD_AFTER = 0.8
 RECONCILE_AFTER = 1.0
-TRIES = 6  # at the webhook
+BUDGET = 60.0  # of retries, where somebody is there in the end
+PAUSE = 0.3  # of an open circuit
+PLACES = 20
+
+
+def budget_of(endpoint: str) -> float:
+    return DEAD_BUDGET if endpoint == DEAD_ENDPOINT else BUDGET
 
 
 def error(row: OpenInvocation | Invocation, *, kind: OutcomeKind, reason: str, fence: Fence | None) -> Outcome:
@@ -44,6 +51,7 @@ class Replica:
         self._rng = rng
         self._duties: set[asyncio.Task[None]] = set()
         self._work: set[asyncio.Task[None]] = set()
+        self._away: dict[str, EndpointState] = {}
         self.ledger = Ledger(LedgerConfig(dsn=dsn, pool=3, dead_after=DEAD_AFTER), self, on_death=self.drop_work)
         prepare(self.ledger)
         for lane in (self.ledger._hot, self.ledger._large):
@@ -61,7 +69,10 @@ class Replica:
             (self.take_over, 0.1),
             (self.reconcile, 0.3),
             (self.claim_invocations, 0.03),
+            (self.learn_who_is_away, 0.05),
             (self.claim_deliveries, 0.03),
+            (self.claim_retries, 0.03),
+            (self.give_up, 0.2),
             (self.end_what_is_over, 0.2),
         ]
 
@@ -110,7 +121,7 @@ class Replica:
             self._spawn(self._work, self.deliver(item))
 
     def full_endpoints(self) -> Sequence[str]:
-        return ()
+        return tuple(self._away)
 
     # Stages
 
@@ -140,17 +151,40 @@ class Replica:
         await self.ledger.release(Release(item.job_id, item.call.service, item.worker, item.claim, **given))
 
     async def deliver(self, item: Delivery) -> None:
+        owned = (item.job_id, item.service, item.worker, item.claim)
         try:
-            parts = await self.ledger.parts(item.job_id) if item.kind is MessageKind.AGGREGATE else []
-            done = (self.silent or self.ledger.may_act(item.worker)) and await self._world.deliver(item, parts)
-            over = item.attempts + 1 >= TRIES and not self._world.reachable(item)
-            state = DeliveryState.DELIVERED if done else DeliveryState.FAILED if over else DeliveryState.OPEN
+            done = await self._send(item)
+            state = {True: DeliveryState.DELIVERED, False: DeliveryState.RETRYING, None: DeliveryState.OPEN}[done]
             end = DeliveryEnd(
-                item.job_id, item.service, item.worker, item.claim, state, 200 if done else None, None, retry_in=0.05
+                *owned, state, None, None, retry_in=0.05, attempted=done is not None, budget=budget_of(item.endpoint)
             )
             await self.ledger.finish(end)
+            await self._heed(item.endpoint, done=done)
         except LedgerError:
             self.ledger.registry.drop("delivery", item.job_id, item.service, item.claim)
+
+    async def resend(self, item: Retry) -> None:
+        owned = (item.job_id, item.service, item.worker, item.claim)
+        try:
+            done = await self._send(item)
+            verdict = {True: RetryVerdict.DELIVERED, False: RetryVerdict.AGAIN, None: RetryVerdict.DEFERRED}[done]
+            await self.ledger.finish_retry(RetryEnd(*owned, verdict, delay=0.1, budget=budget_of(item.endpoint)))
+            await self._heed(item.endpoint, done=done)
+        except LedgerError:
+            self.ledger.registry.drop("retry", item.job_id, item.service, item.claim)
+
+    async def _send(self, item: Delivery | Retry) -> bool | None:
+        """Send a message; None if that was not ours to do."""
+        parts = await self.ledger.parts(item.job_id) if item.kind is MessageKind.AGGREGATE else []
+        if not (self.silent or self.ledger.may_act(item.worker)):
+            return None
+        return await self._world.deliver(item, parts)
+
+    async def _heed(self, endpoint: str, *, done: bool | None) -> None:
+        if done and endpoint in self._away:
+            await self.ledger.endpoints.close(endpoint)
+        elif done is False and not self._world.reachable(endpoint):
+            await self.ledger.endpoints.open(endpoint, seconds=PAUSE, reason="connect")
 
     # Duties
 
@@ -174,7 +208,28 @@ class Replica:
 
     async def claim_deliveries(self) -> None:
         names = (await self.ledger.endpoints_with_work()).names
-        self.deliveries(await self.ledger.claim_deliveries(dict.fromkeys(names, 20)))
+        self.deliveries(await self.ledger.claim_deliveries(await self._places(names)))
+
+    async def claim_retries(self) -> None:
+        names = (await self.ledger.retry_endpoints_with_work()).names
+        for retry in await self.ledger.claim_retries(await self._places(names)):
+            self._spawn(self._work, self.resend(retry))
+
+    async def learn_who_is_away(self) -> None:
+        self._away = {state.endpoint: state for state in await self.ledger.endpoints.away()}
+
+    async def give_up(self) -> None:
+        await self.ledger.retries.unreachable([DEAD_ENDPOINT], budget=DEAD_BUDGET)
+
+    async def _places(self, endpoints: Sequence[str]) -> dict[str, int]:
+        """Give each endpoint its places: none while it is away, but for the one probe."""
+        places = {endpoint: PLACES for endpoint in endpoints if endpoint not in self._away}
+        for endpoint in endpoints:
+            state = self._away.get(endpoint)
+            probed = state is not None and state.remaining <= 0 and not state.probing
+            if probed and await self.ledger.endpoints.probe(endpoint, seconds=1.0):
+                places[endpoint] = 1
+        return places
 
     async def end_what_is_over(self) -> None:
         late = await self.ledger.expired()

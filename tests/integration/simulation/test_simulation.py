@@ -48,7 +48,15 @@ async def test_nothing_is_lost_wrong_or_stuck(
     findings = await Play(database, Script(seed=seed, duration=SECONDS)).run()
     record_property("counts", dict(findings.counts))
     assert findings.faults == []
-    for trouble in ("kills", "silences", "lost answers", "repeated callbacks", "duplicate messages", "repeats"):
+    for trouble in (
+        "kills",
+        "silences",
+        "lost answers",
+        "repeated callbacks",
+        "duplicate messages",
+        "repeats",
+        "retries",
+    ):
         assert findings.counts[trouble] > 0, trouble
     assert findings.counts["answered jobs"] > 100
 

@@ -13,8 +13,11 @@ from sidecar.model.delivery import Delivery, Part
 from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation
 from sidecar.model.outcome import MessageKind, Outcome, OutcomeKind, Recorded, ResultStatus, Verdict
+from sidecar.model.retry import Retry
 
 DEAD_ENDPOINT = "https://dead.example:443"
+LOST_ENDPOINT = "https://lost.example:443"  # away until it is calm
+DEAD_BUDGET = 1.5  # seconds that messages for it are retried
 LATENCY = (0.005, 0.05)  # seconds that an answer takes
 MUTE = "mute"  # takes the call and never answers
 TWINS = ("left", "right")  # answer at the very same moment
@@ -115,10 +118,10 @@ class World:
             body=self.memory.worked[job_id, service],
         )
 
-    async def deliver(self, message: Delivery, parts: list[Part]) -> bool:
+    async def deliver(self, message: Delivery | Retry, parts: list[Part]) -> bool:
         """Be sent a message; False is a failure that may be tried again, and may have arrived all the same."""
         await asyncio.sleep(self._rng.uniform(*LATENCY))
-        if message.endpoint == DEAD_ENDPOINT or self._chance(0.05):
+        if not self.reachable(message.endpoint) or self._chance(0.05):
             return False
         body = b"|".join(part.service.encode() + b"=" + part.body for part in parts) or message.body
         known = self.memory.received.setdefault(message.message_id, set())
@@ -126,10 +129,9 @@ class World:
         known.add(body)
         return not self._chance(0.05)
 
-    @staticmethod
-    def reachable(message: Delivery) -> bool:
-        """Tell whether the endpoint will ever answer."""
-        return message.endpoint != DEAD_ENDPOINT
+    def reachable(self, endpoint: str) -> bool:
+        """Tell whether anybody is there now."""
+        return endpoint != DEAD_ENDPOINT and (endpoint != LOST_ENDPOINT or self.calm)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
