@@ -67,7 +67,7 @@ def retry_lines(row: RetryView, *, now: datetime, away: EndpointState | None, fu
     yield f"  webhook        {webhook}  (endpoint {row.endpoint})"
     yield f"  state          {row.state}{f': {row.reason}' if row.reason else ''}"
     yield from _waiting(row, now, away)
-    redriven = f", redriven {row.redrives} times" if row.redrives else ""
+    redriven = f", redriven {'once' if row.redrives == 1 else f'{row.redrives} times'}" if row.redrives else ""
     yield f"  attempts       {row.attempts} in all, {row.retry_count} retries in this sequence{redriven}"
     if row.last_reason or row.last_status:
         yield f"  last attempt   {answer(row.last_status, row.last_reason)}"
@@ -81,12 +81,12 @@ def retry_lines(row: RetryView, *, now: datetime, away: EndpointState | None, fu
 
 def job_lines(job: JobView) -> Iterator[str]:
     """Tell why there is no retry: what is known of the messages of a job."""
-    yield f"nothing of job {job.job_id} is retried or has failed; it is {job.state}"
+    yield f"of job {job.job_id} no such message waits, has failed or was sent again; its messages:"
     for one in job.deliveries:
         said = f" ({answer(one.status_code, one.reason)})" if one.status_code or one.reason else ""
         yield f"  {one.service or 'all'}  {one.state}, {one.attempts} attempts{said}"
     if not job.deliveries:
-        yield "  no message has been made yet"
+        yield "  none has been made yet"
 
 
 def count_lines(counts: Iterable[RetryCount], most: int = 10) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -150,12 +151,15 @@ class DevSession:
             f"curl -i -X {method} '{self._ports.gateway_url}{path}' -H 'callback-url: {self._webhook.url}'"
             f" -H 'content-type: application/json' -d '{body}'"
         )
+        settings = self._options.directory / "sidecar.yaml"
+        self._narrator.title("And see what its webhook did not take at first:")
+        self._narrator.plain(f"{Path(sys.executable).with_name('sidecar')} retries list --config {settings}")
         self._narrator.plain(
             "",
             "What the webhook receives is shown here.",
             f"Log of the sidecar:  {self._log}",
             *self._embedded.logs(),
-            f"Settings in use:     {self._options.directory / 'sidecar.yaml'}",
+            f"Settings in use:     {settings}",
             "Ctrl-C stops everything; the data is kept for the next time.",
         )
 
