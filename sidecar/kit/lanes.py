@@ -184,8 +184,8 @@ class Lanes(Generic[K, T]):
     async def _runner(self, key: K, lane: _Lane[T], item: T) -> None:
         try:
             await self._run(item)
-            # A lane hands its place on once others wait for one; else it keeps it for its next item.
-            while lane.queue and not self._starved and not self._closed and lane.running <= self._places(key):
+            # A lane hands its place on once others wait for one, or once it may have more; else it keeps it.
+            while lane.queue and not self._starved and not self._closed and lane.running == self._places(key):
                 await self._run(self._next(key, lane))
         finally:
             lane.running -= 1
