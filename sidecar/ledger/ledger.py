@@ -23,7 +23,7 @@ from sidecar.ledger.partitions import Partitions
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.redrive import Redrive
 from sidecar.ledger.registry import Registry
-from sidecar.ledger.release import FinishKind, ReleaseKind
+from sidecar.ledger.release import FencedKind, finish_row, release_row, won
 from sidecar.ledger.retries import Retries
 from sidecar.ledger.server import check_server
 from sidecar.ledger.sqlfiles import load_queries
@@ -78,8 +78,15 @@ class Ledger(Duties):
         )
         accept, record = AcceptKind(queries, ownership), RecordKind(queries, ownership, patient=False)
         keep = RecordKind(queries, ownership, patient=True)
-        self._finish = self._hot.queue(FinishKind(queries, ownership))
-        self._release = self._hot.queue(ReleaseKind(queries, ownership))
+        held = ownership.registry
+        self._finish = self._hot.queue(
+            FencedKind("finish", query=queries.finish, table="delivery", cells=finish_row, results=won, registry=held)
+        )
+        self._release = self._hot.queue(
+            FencedKind(
+                "release", query=queries.release, table="invocation", cells=release_row, results=won, registry=held
+            )
+        )
         self._record, self._record_large = self._hot.queue(record), self._large.queue(record)
         self._keep, self._keep_large = self._hot.queue(keep), self._large.queue(keep)
         self._accept: Queue[NewJob, Stored | KeyTaken] = self._hot.queue(accept)

@@ -1,76 +1,87 @@
-"""Giving invocations back without an outcome, and ending deliveries: fenced writes that may be repeated."""
+"""Ends of ownership: narrow writes, fenced by worker and claim, so that repeating them is harmless."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 from sidecar.ledger.link import Link
-from sidecar.ledger.ownership import Ownership
-from sidecar.ledger.sqlfiles import Queries
+from sidecar.ledger.registry import Registry, Table
 from sidecar.model.delivery import DeliveryEnd
 from sidecar.model.invocation import Release
 
+NARROW = 512  # bytes, at most, that such a row brings
 
-class ReleaseKind:
-    """Invocations that are acknowledged, postponed or left waiting. True where the row was still ours."""
 
-    name = "release"
+class Owned(Protocol):
+    """What every end of an ownership names."""
+
+    @property
+    def job_id(self) -> UUID:
+        """The job."""
+
+    @property
+    def service(self) -> str:
+        """The service."""
+
+    @property
+    def claim(self) -> int:
+        """The claim that ends."""
+
+
+E = TypeVar("E", bound=Owned)
+R = TypeVar("R")
+
+
+class FencedKind(Generic[E, R]):
+    """One kind of such writes. Whatever came of it, the row is not held any more afterwards.
+
+    Args:
+        name: The kind's name in the statistics.
+        query: The statement; it returns the place in the batch of each row that was still ours.
+        table: Which rows end to be held.
+        cells: Turns an end into its cells.
+        results: Tells from the rows returned, and the size of the batch, what came of each.
+        registry: What this process holds.
+    """
+
     patient = True
 
-    def __init__(self, queries: Queries, ownership: Ownership) -> None:
-        self._queries = queries
-        self._ownership = ownership
+    def __init__(
+        self,
+        name: str,
+        *,
+        query: str,
+        table: Table,
+        cells: Callable[[E], tuple[object, ...]],
+        results: Callable[[Sequence[Any], int], Sequence[R]],
+        registry: Registry,
+    ) -> None:
+        self.name = name
+        self._query = query
+        self._table: Table = table
+        self._cells = cells
+        self._results = results
+        self._registry = registry
 
-    def unique(self, item: Release, /) -> Hashable:
-        """Each invocation once."""
+    def unique(self, item: E, /) -> Hashable:
+        """Each row once."""
         return (item.job_id, item.service)
 
-    def order(self, item: Release, /) -> tuple[int, str]:
+    def order(self, item: E, /) -> tuple[int, str]:
         """Sort by job and service."""
         return (item.job_id.int, item.service)
 
-    def size(self, _item: Release, /) -> int:
+    def size(self, _item: E, /) -> int:
         """Count a narrow row."""
-        return 128
+        return NARROW
 
-    async def flush(self, link: Link, items: Sequence[Release], /) -> Sequence[bool]:
-        """Store the releases."""
-        columns = zip(*map(release_row, items), strict=True)
-        rows = await link.fetch(self._queries.release, items[0].job_id, items[-1].job_id, *columns)
-        drop = self._ownership.registry.drop
-        for item in items:
-            drop("invocation", item.job_id, item.service, item.claim)
-        return won(rows, len(items))
-
-
-class FinishKind:
-    """Deliveries that ended, or are given back. True where the row was still ours."""
-
-    name = "finish"
-    patient = True
-
-    def __init__(self, queries: Queries, ownership: Ownership) -> None:
-        self._queries = queries
-        self._ownership = ownership
-
-    def unique(self, item: DeliveryEnd, /) -> Hashable:
-        """Each delivery once."""
-        return (item.job_id, item.service)
-
-    def order(self, item: DeliveryEnd, /) -> tuple[int, str]:
-        """Sort by job and service."""
-        return (item.job_id.int, item.service)
-
-    def size(self, _item: DeliveryEnd, /) -> int:
-        """Count a narrow row."""
-        return 128
-
-    async def flush(self, link: Link, items: Sequence[DeliveryEnd], /) -> Sequence[bool]:
+    async def flush(self, link: Link, items: Sequence[E], /) -> Sequence[R]:
         """Store the ends."""
-        columns = zip(*map(finish_row, items), strict=True)
-        rows = await link.fetch(self._queries.finish, items[0].job_id, items[-1].job_id, *columns)
-        drop = self._ownership.registry.drop
+        columns = zip(*map(self._cells, items), strict=True)
+        rows = await link.fetch(self._query, items[0].job_id, items[-1].job_id, *columns)
         for item in items:
-            drop("delivery", item.job_id, item.service, item.claim)
-        return won(rows, len(items))
+            self._registry.drop(self._table, item.job_id, item.service, item.claim)
+        return self._results(rows, len(items))
 
 
 def release_row(item: Release) -> tuple[object, ...]:

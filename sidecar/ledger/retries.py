@@ -1,88 +1,20 @@
 """The ledger of retries: claiming them, ending their attempts, and giving up what cannot be reached."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.claims import PAGE, DueScan, WorkPage, work_page
 from sidecar.ledger.group_commit import Lane
-from sidecar.ledger.link import Link
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.pool import LinkPool
-from sidecar.ledger.release import won
+from sidecar.ledger.release import FencedKind, won
 from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.delivery import DeliveryEnd
 from sidecar.model.errors import LedgerError
 from sidecar.model.outcome import MessageKind, ResultStatus
 from sidecar.model.retry import Retry, RetryEnd, RetryState
-
-
-class StartRetryKind:
-    """Deliveries whose first attempt failed: each becomes a retry. True where the delivery was still ours."""
-
-    name = "start_retry"
-    patient = True
-
-    def __init__(self, queries: Queries, ownership: Ownership) -> None:
-        self._queries = queries
-        self._ownership = ownership
-
-    def unique(self, item: DeliveryEnd, /) -> Hashable:
-        """Each delivery once."""
-        return (item.job_id, item.service)
-
-    def order(self, item: DeliveryEnd, /) -> tuple[int, str]:
-        """Sort by job and service."""
-        return (item.job_id.int, item.service)
-
-    def size(self, _item: DeliveryEnd, /) -> int:
-        """Count a narrow row."""
-        return 512
-
-    async def flush(self, link: Link, items: Sequence[DeliveryEnd], /) -> Sequence[bool]:
-        """Store the retries."""
-        columns = zip(*map(start_row, items), strict=True)
-        rows = await link.fetch(self._queries.start_retry, items[0].job_id, items[-1].job_id, *columns)
-        drop = self._ownership.registry.drop
-        for item in items:
-            drop("delivery", item.job_id, item.service, item.claim)
-        return won(rows, len(items))
-
-
-class FinishRetryKind:
-    """Attempts of retries that ended. Where the retry is now, or None where it was no longer ours."""
-
-    name = "finish_retry"
-    patient = True
-
-    def __init__(self, queries: Queries, ownership: Ownership) -> None:
-        self._queries = queries
-        self._ownership = ownership
-
-    def unique(self, item: RetryEnd, /) -> Hashable:
-        """Each retry once."""
-        return (item.job_id, item.service)
-
-    def order(self, item: RetryEnd, /) -> tuple[int, str]:
-        """Sort by job and service."""
-        return (item.job_id.int, item.service)
-
-    def size(self, _item: RetryEnd, /) -> int:
-        """Count a narrow row."""
-        return 256
-
-    async def flush(self, link: Link, items: Sequence[RetryEnd], /) -> Sequence[RetryState | None]:
-        """Store the ends."""
-        columns = zip(*map(end_row, items), strict=True)
-        rows = await link.fetch(self._queries.finish_retry, items[0].job_id, items[-1].job_id, *columns)
-        drop = self._ownership.registry.drop
-        for item in items:
-            drop("retry", item.job_id, item.service, item.claim)
-        result: list[RetryState | None] = [None] * len(items)
-        for place, state in rows:
-            result[place - 1] = RetryState(state)
-        return result
 
 
 class Retries:
@@ -102,8 +34,17 @@ class Retries:
         self._ownership = ownership
         self._horizon = horizon
         self._due = DueScan(pool, queries.claim_retries, horizon=horizon, name="endpoint")
-        self._starts = lane.queue(StartRetryKind(queries, ownership))
-        self._ends = lane.queue(FinishRetryKind(queries, ownership))
+        held = ownership.registry
+        self._starts = lane.queue(
+            FencedKind(
+                "start_retry", query=queries.start_retry, table="delivery", cells=start_row, results=won, registry=held
+            )
+        )
+        self._ends = lane.queue(
+            FencedKind(
+                "finish_retry", query=queries.finish_retry, table="retry", cells=end_row, results=where, registry=held
+            )
+        )
 
     async def begin(self, end: DeliveryEnd) -> bool:
         """Begin the sequence for a delivery whose first attempt failed; False when it was no longer ours."""
@@ -143,6 +84,14 @@ class Retries:
         retries = await self._pool.fetch(self._queries.unreachable_retries, *args)
         deliveries = await self._pool.fetch(self._queries.unreachable_deliveries, *args)
         return len(retries) + len(deliveries)
+
+
+def where(rows: Sequence[tuple[int, str]], count: int) -> list[RetryState | None]:
+    """Tell for each place in the batch where its retry is now; None where it was no longer ours."""
+    result: list[RetryState | None] = [None] * count
+    for place, state in rows:
+        result[place - 1] = RetryState(state)
+    return result
 
 
 def start_row(item: DeliveryEnd) -> tuple[object, ...]:
