@@ -18,6 +18,7 @@ from sidecar.model.stored import StoredObject
 UNKNOWN = Problem(404, "job_unknown", "There is no such job, or it is not yours.")
 
 _UNFINISHED = frozenset({"invoking", "invoked"})
+_UNSENT = frozenset({DeliveryState.OPEN, DeliveryState.RETRYING})
 
 
 class Jobs(Protocol):
@@ -104,7 +105,7 @@ def job_status(view: JobView) -> str:
     if view.state in {"failed", "cancelled"}:
         return view.state
     waiting = any(service.status in _UNFINISHED for service in view.services)
-    sending = any(delivery.state == DeliveryState.OPEN for delivery in view.deliveries)
+    sending = any(delivery.state in _UNSENT for delivery in view.deliveries)
     return "running" if waiting or sending else "done"
 
 

@@ -38,6 +38,7 @@ def make_part(*, outcome: str | None = "result", kind: MessageKind | None = Mess
         ("open", ["succeeded", "invoked"], ["delivered"], "running"),
         ("open", ["succeeded"], ["open"], "running"),
         ("open", ["succeeded", "failed"], ["delivered", "open"], "running"),
+        ("open", ["succeeded", "failed"], ["delivered", "retrying"], "running"),
         ("open", ["succeeded"], ["delivered"], "done"),
         ("open", ["succeeded"], [], "done"),  # completion: none has no message
         ("open", ["failed"], ["failed"], "done"),
