@@ -168,7 +168,9 @@ class Stages:
         webhook, retry = parts.settings.webhook, parts.settings.retry
         store = None
         if parts.store is not None:
-            store = MessageStore(parts.store, uploads=parts.uploads, upload_timeout=UPLOAD_TIMEOUT)
+            store = MessageStore(
+                parts.store, names=parts.ledger.objects, uploads=parts.uploads, upload_timeout=UPLOAD_TIMEOUT
+            )
         return Deliver(
             ledger=parts.ledger,
             retries=parts.ledger.retries,

@@ -90,6 +90,7 @@ class Contents:
 
         Raises:
             OffloadError: The object store is away.
+            LedgerError: The new object cannot be named.
         """
         if refused.kind is not MessageKind.DIRECT or self._store is None:
             return None

@@ -187,6 +187,9 @@ class Deliver:
         if isinstance(attempt.decision, Rejected) and attempt.decision.reason in _TOO_MUCH:
             try:
                 other = await self._contents.instead(message, content)
+            except LedgerError as error:
+                self._unstored(message, error)
+                return Attempt(Silent(attempt.decision.status, attempt.decision.reason), attempt.seconds)
             except OffloadError as error:
                 self._log.warning(
                     Event.STORE_UNAVAILABLE, stage="deliver", job_id=str(message.job_id), error=str(error)

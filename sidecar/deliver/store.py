@@ -1,6 +1,8 @@
 """The object store as messages need it."""
 
 from collections.abc import Mapping
+from typing import Protocol
+from uuid import UUID
 
 import aiohttp
 
@@ -11,17 +13,28 @@ from sidecar.offload.forward import Uploaded, forward
 from sidecar.offload.store import ObjectStore
 
 
+class Names(Protocol):
+    """What this needs of the ledger."""
+
+    async def kept(self, job_id: UUID, service: str, stored: bytes) -> bytes:
+        """Name an object, so that it is removed when it is over; tell the one that counts."""
+
+
 class MessageStore:
     """Link, store and hand over the bodies of messages.
 
     Args:
         store: The object store.
+        names: Where objects are named.
         uploads: An ordinary session for the callers' own upload-urls.
         upload_timeout: Seconds for one of them.
     """
 
-    def __init__(self, store: ObjectStore, *, uploads: aiohttp.ClientSession, upload_timeout: float) -> None:
+    def __init__(
+        self, store: ObjectStore, *, names: Names, uploads: aiohttp.ClientSession, upload_timeout: float
+    ) -> None:
         self._store = store
+        self._names = names
         self._uploads = uploads
         self._upload_timeout = upload_timeout
 
@@ -39,8 +52,13 @@ class MessageStore:
 
         Raises:
             OffloadError: The store is away.
+            LedgerError: The object cannot be named.
         """
-        return await keep(self._store, message)
+        made = await keep(self._store, message)
+        named = StoredObject.load(await self._names.kept(message.job_id, message.service, made.dump()))
+        if named != made:
+            await self._store.delete([made])
+        return named
 
     async def hand_over(self, stored: StoredObject, message: Message) -> Mapping[str, str] | str:
         """Put an object to the caller's own upload-url; return where it lies, or why it could not be put.

@@ -39,6 +39,15 @@ class Objects:
         """
         return bool(await self._pool.fetch(self._queries.moved, job_id, service, stored))
 
+    async def kept(self, job_id: UUID, service: str, stored: bytes) -> bytes:
+        """Name the object that a small body was copied to for its first attempt.
+
+        Returns:
+            The object that counts; where it is another, remove this one again.
+        """
+        rows = await self._pool.fetch(self._queries.kept, job_id, service, stored)
+        return bytes(rows[0]["object"])
+
     async def over(self, retention: float, limit: int = 100) -> list[KnownObject]:
         """Doom objects that are older than ``retention`` seconds and that no open work needs.
 

@@ -76,6 +76,7 @@ class Queries:
     job: str
     job_deliveries: str
     job_services: str
+    kept: str
     keys: str
     lease_leave: str
     lease_take: str

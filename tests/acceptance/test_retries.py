@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from sidecar.dev.object_store import EmbeddedStore
+from tests.acceptance.harness.audit import query
 from tests.acceptance.harness.flows import Flow
 from tests.acceptance.harness.replica import Replica
 from tests.acceptance.harness.retrying import BUCKET, QUICK, Retrying, retrying, stock_route
@@ -22,6 +23,7 @@ from tests.acceptance.harness.webhooks import Message, Webhooks, in_turn
 from tests.acceptance.harness.world import Places, open_world
 
 BODY = b"article;count\nbolt;7\n"
+KNOWN = "SELECT object FROM stored_object WHERE job_id = $1::uuid"
 WSO2_SILENT = orjson.dumps({"code": "101503", "type": "Status report", "message": "Error connecting to the back end"})
 
 
@@ -160,6 +162,7 @@ async def test_what_is_too_large_for_a_webhook_is_sent_as_a_link_at_once(site: R
     assert first.id == second.id
     assert plain(await site.download(second)) == BODY
     assert await site.row(job) == {}
+    assert len(await query(site.dsn, KNOWN, job)) == 1  # so that it is removed when it is over
 
 
 async def test_retries_go_on_from_the_database_while_the_store_is_away(site: Retrying) -> None:

@@ -115,6 +115,17 @@ async def test_a_retry_that_is_over_needs_no_object(database: str) -> None:
         assert not await here.ledger.objects.moved(job.job_id, "billing", FIRST)
 
 
+async def test_a_copy_for_a_first_attempt_is_known_and_stays_the_one_of_its_retry(database: str) -> None:
+    async with replica(database) as here:
+        job = await retrying(here)
+        objects = here.ledger.objects
+        assert await objects.kept(job.job_id, "billing", FIRST) == FIRST
+        assert await objects.kept(job.job_id, "billing", SECOND) == FIRST  # who made the second removes it
+        assert not await objects.moved(job.job_id, "billing", SECOND)
+        assert await objects.unmoved() == []
+        assert (await row_of(database, job.job_id))["object_key"] == "first"
+
+
 def old_id(ledger: Ledger) -> UUID:
     """An id of a job of yesterday."""
     return UUID(int=ledger.new_job_id().int - (int(20 * HOUR * 1000) << 80))
