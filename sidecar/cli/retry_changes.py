@@ -91,8 +91,8 @@ async def _ask(change: Change, which: Which, settings: Settings) -> Asked:
     async with operator_ledger(ledger_config(settings.database, patience=PATIENCE)) as ledger:
         chosen = _chosen(which, ledger, settings)
         counts = tuple(await ledger.count(chosen))
-    taken = tuple(row for row in counts if change.takes(row))
-    return Asked(chosen, taken, sum(map(change.takes, taken)))
+    taken = tuple(replace(row, count=number) for row in counts if (number := change.takes(row)))
+    return Asked(chosen, taken, sum(row.count for row in taken))
 
 
 def _chosen(which: Which, ledger: OperatorLedger, settings: Settings) -> RedriveFilter:
