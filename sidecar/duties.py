@@ -11,6 +11,7 @@ from sidecar.model.delivery import Delivery
 from sidecar.model.invocation import Invocation
 from sidecar.model.retry import Retry
 from sidecar.offload.store import ObjectStore
+from sidecar.schedule.abandoned import AbandonedUploads
 from sidecar.schedule.beat import Beat
 from sidecar.schedule.claim import Claim
 from sidecar.schedule.endpoints import Endpoints
@@ -20,6 +21,7 @@ from sidecar.schedule.partitions import Partitions
 from sidecar.schedule.prune_objects import PruneObjects
 from sidecar.schedule.reconcile import Reconcile
 from sidecar.schedule.takeover import TakeOver
+from sidecar.settings.offload import OffloadSettings
 from sidecar.settings.root import Settings
 from sidecar.settings.units import DAY, HOUR
 from sidecar.telemetry.log import EventLog
@@ -121,11 +123,24 @@ class Duties:
                 Partitions(ledger, days_ahead=days_ahead, retention=settings.retention.jobs, log=log),
             ),
         )
-        if store is not None:
-            retention = settings.retention.objects + (settings.offload.url_ttl if settings.offload else 0.0)
-            prune = PruneObjects(ledger.objects, store, retention=retention, log=log)
+        if store is not None and settings.offload is not None:
+            retention = settings.retention.objects + settings.offload.url_ttl
+            uploads = AbandonedUploads(
+                store,
+                places=_places(settings, settings.offload),
+                older_than=settings.callbacks.body_timeout + DAY,
+                log=log,
+            )
             self.upkeep += (
                 every(scan, "offload", Offload(ledger.objects, store, log=log)),
-                every(HOUR, "objects", prune),
+                every(HOUR, "objects", PruneObjects(ledger.objects, store, retention=retention, log=log)),
+                every(HOUR, "uploads", uploads),
             )
         self.life = (every(beat, "beat", Beat(ledger)),)
+
+
+def _places(settings: Settings, offload: OffloadSettings) -> list[tuple[str | None, str]]:
+    """List where uploads may begin: the bucket and prefix of all routes, and of each that has its own."""
+    own = [route.offload for route in settings.routes if route.offload is not None]
+    places = {(place.bucket, offload.prefix if place.prefix is None else place.prefix) for place in own}
+    return [(None, offload.prefix), *sorted(places, key=str)]

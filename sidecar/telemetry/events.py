@@ -19,6 +19,7 @@ class Event(StrEnum):
     STORE_UNAVAILABLE = "store.unavailable"
     ENDPOINT_UNREACHABLE = "endpoint.unreachable"
     BODY_MOVED = "body.moved"
+    UPLOADS_ABORTED = "uploads.aborted"
     OBJECTS_DELETED = "objects.deleted"
     WORKER_DEAD = "worker.dead"
     WORK_TAKEN_OVER = "work.taken_over"
