@@ -30,6 +30,10 @@ TIME_PASSES = (
     " AND r.next_attempt_at > now() AND r.retry_count = $2"
     " RETURNING extract(epoch FROM w.delay)::float8 AS delay"
 )
+BUDGETS_PASS = (
+    "UPDATE oas_webhook_retry SET first_failed_at = first_failed_at - interval '1 minute' WHERE state = 'pending'",
+    "UPDATE delivery SET due_at = due_at - interval '1 minute' WHERE state = 'open'",
+)
 AGE = "SELECT extract(epoch FROM finished_at - first_failed_at)::float8 AS age FROM oas_webhook_retry WHERE job_id = $1"
 OPEN = (
     "SELECT job_id FROM invocation WHERE outcome IS NULL"
@@ -52,6 +56,7 @@ class Sites:
     dsn: str
     directory: Path
     routes: list[dict[str, Any]]
+    nobody: int  # a port
     make_replica: MakeReplica
 
     @asynccontextmanager
@@ -74,7 +79,7 @@ def sites(
     surroundings: tuple[Places, World, EmbeddedStore], database: str, make_replica: MakeReplica, tmp_path: Path
 ) -> Sites:
     places, world, store = surroundings
-    return Sites(world, store, database, tmp_path, stock_route(places), make_replica)
+    return Sites(world, store, database, tmp_path, stock_route(places), places.nobody, make_replica)
 
 
 @pytest.fixture
@@ -129,6 +134,27 @@ async def test_a_short_budget_ends_a_sequence_soon(sites: Sites) -> None:
         row = await site.until_row(job, state="failed")
     assert (row["reason"], row["last_status"], row["next_attempt_at"]) == ("retries_exhausted", 504, None)
     assert len(sites.world.webhooks.by_job[job]) == row["attempts"] <= 4  # 100, 200 and 400 ms fit, 800 ms more do not
+
+
+async def test_what_waits_for_an_endpoint_beyond_its_budget_ends_without_an_attempt_of_each(sites: Sites) -> None:
+    nobody = f"http://127.0.0.1:{sites.nobody}/away/1.0"
+    async with sites.open(1, **{**QUICK, "give_up_after": "5s"}) as (site,):
+        jobs = [await site.accepted(f"{nobody}/results") for _ in range(12)]
+        await site.until_endpoint(nobody, "open")
+
+        async def all_ended() -> bool:
+            for passes in BUDGETS_PASS:
+                await query(sites.dsn, passes)
+            await site.probe_is_due(nobody)
+            return await settled(sites.dsn)
+
+        await ask_until(all_ended, "an end of all that waits")
+        beside = await site.accepted(site.hook("beside"))
+        await site.until_delivery(beside, "delivered")
+        ends = [await site.until_delivery(job, "failed") for job in jobs]
+    reasons = {end["last_reason"] for end in ends}
+    assert "endpoint_unreachable" in reasons
+    assert reasons <= {"endpoint_unreachable", "retries_exhausted"}
 
 
 async def test_retries_whose_owners_are_killed_are_sent_by_others_under_the_same_ids(sites: Sites) -> None:
