@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from sidecar.deliver.content import Content, Contents, Message
 from sidecar.deliver.decide import Delivered, Rejected, SilenceRule, Silent, decide
@@ -218,7 +217,8 @@ class Deliver:
         self._told(message, content, attempt)
         try:
             if isinstance(answer, Reply):
-                await self.health.answered(message.endpoint, answer.status, wait=wait)
+                # One answer must not silence what shares the endpoint for longer than a retry would wait.
+                await self.health.answered(message.endpoint, answer.status, wait=min(wait, self._policy.cap))
             elif isinstance(decision, Silent):
                 await self.health.silent(message.endpoint, decision.reason)
         except LedgerError as error:  # how the attempt ended is kept through an outage, and must not be lost to this
@@ -244,7 +244,7 @@ class Deliver:
             correlation_id=message.correlation_id,
             route=message.route,
             service=message.service or "all",
-            webhook=urlsplit(message.callback_url).hostname,
+            webhook=message.endpoint.split("/", 3)[2],  # host and port: an endpoint begins with its origin
             kind=content.kind,
             attempt=message.attempts + 1,
             status=decision.status,
