@@ -26,9 +26,14 @@ class ChildFailed(RuntimeError):  # noqa: N818 - reads as what happened
 
 @asynccontextmanager
 async def child(
-    arguments: list[str], *, log: Path, stdin: int | None = asyncio.subprocess.DEVNULL, stdout: int | None = None
+    arguments: list[str],
+    *,
+    log: Path,
+    stdin: int | None = asyncio.subprocess.DEVNULL,
+    stdout: int | None = None,
+    ends: bool = False,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run ``python ARGUMENTS``; what it says goes to ``log``. It is stopped at the end.
+    """Run ``python ARGUMENTS``; what it says goes to ``log``. It is stopped at the end, unless it ``ends`` by itself.
 
     Raises:
         ChildFailed: It was found to have ended by itself when it was to be stopped.
@@ -45,7 +50,7 @@ async def child(
         )
     try:
         yield process
-        if process.returncode is not None:
+        if process.returncode or (process.returncode == 0 and not ends):
             raise ChildFailed(said(f"{arguments[1]} ended by itself ({process.returncode})", log))
     finally:
         await _stop(process)

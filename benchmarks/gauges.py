@@ -42,6 +42,17 @@ def resident_bytes(pid: int) -> int:
     return int(psutil.Process(pid).memory_info().rss)
 
 
+def begin_peak(pid: int | str = "self") -> None:
+    """Let the kernel count the peak of a process's memory from here on (proc(5))."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_bytes(pid: int | str = "self") -> int:
+    """Return the peak of a process's memory since then."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What Postgres says of itself."""

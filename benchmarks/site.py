@@ -71,9 +71,9 @@ async def open_site(server: EmbeddedPostgres, directory: Path, *, size: int) -> 
         ports = Ports(free_port(), free_port(), free_port())
         settings = directory / "sidecar.yaml"
         settings.write_text(
-            yaml.safe_dump(sidecar_settings(server, ports, service, token_secrets(directory / "tokens")))
+            yaml.safe_dump(sidecar_settings(server.dsn(DATABASE), ports, service, token_secrets(directory / "tokens")))
         )
-        sidecar = await stack.enter_async_context(_sidecar(directory / "sidecar.log", settings, ports))
+        sidecar = await stack.enter_async_context(run_sidecar(directory / "sidecar.log", settings, ports))
         session = await stack.enter_async_context(ClientSession())
         readings = Readings(connection, session, f"{ports.admin_url}/metrics")
         yield Site(relay, sidecar, peer, readings, server.pid or 0)
@@ -88,13 +88,14 @@ async def _relay(log: Path, service: str) -> AsyncIterator[Target]:
 
 
 @asynccontextmanager
-async def _sidecar(log: Path, settings: Path, ports: Ports) -> AsyncIterator[Target]:
+async def run_sidecar(log: Path, settings: Path, ports: Ports) -> AsyncIterator[Target]:
+    """Run ``sidecar serve`` until the end; ready when entered."""
     async with child(["-m", "sidecar", "serve", "--config", str(settings)], log=log) as process:
         await until_answering(process, f"{ports.admin_url}/readyz", log=log)
         yield Target("sidecar", ports.gateway, process.pid)
 
 
-def sidecar_settings(server: EmbeddedPostgres, ports: Ports, service: str, tokens: Path) -> dict[str, Any]:
+def sidecar_settings(dsn: str, ports: Ports, service: str, tokens: Path) -> dict[str, Any]:
     """Write down the sidecar's settings: production's, but for loopback, plain http and concurrency."""
     return {
         "gateway": {
@@ -108,7 +109,7 @@ def sidecar_settings(server: EmbeddedPostgres, ports: Ports, service: str, token
             "token_secrets_file": str(tokens),
         },
         "admin": {"listen": f"127.0.0.1:{ports.admin}"},
-        "database": {"dsn": server.dsn(DATABASE)},
+        "database": {"dsn": dsn},
         "services": {"concurrency": CONCURRENCY},
         "webhook": {
             "require_https": False,

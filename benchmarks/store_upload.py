@@ -19,6 +19,7 @@ import psutil
 from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
+from benchmarks.gauges import begin_peak, peak_bytes
 from sidecar.dev.object_store import EmbeddedStore
 from sidecar.offload.store import ObjectStore
 from sidecar.offload.upload import PART, Press
@@ -90,17 +91,6 @@ def job() -> UUID:
     return uuid7()
 
 
-def begin_peak() -> None:
-    """Let the kernel count the peak of this process's memory from here on (proc(5))."""
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak() -> int:
-    """Tell the peak of this process's memory in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
 async def measure(which: str, settings: OffloadSettings, times: int) -> dict[str, float]:
     """Run one way and tell what it cost."""
     block = rows()
@@ -113,7 +103,7 @@ async def measure(which: str, settings: OffloadSettings, times: int) -> dict[str
     began, cpu = time.perf_counter(), sum(me.cpu_times()[:2])
     stored = await (ours if which == "ours" else piped)(store, block, times)
     took, spent = time.perf_counter() - began, sum(me.cpu_times()[:2]) - cpu
-    above = (peak() - idle) / MIB
+    above = (peak_bytes() - idle) / MIB
     await store.stop()
     return {
         "MB/s": len(block) * times / took / 1e6,
