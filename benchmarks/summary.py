@@ -91,12 +91,32 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """One number of one run, and how it is written. ``most`` and ``least`` are its target, if it has one."""
+
+    name: str
+    value: float
+    form: str
+    most: float | None = None
+    least: float | None = None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the target holds, of the number as it is shown to two digits; None without one."""
+        if self.most is None and self.least is None:
+            return None
+        shown = round(self.value, 2)
+        return (self.most is None or shown <= self.most) and (self.least is None or shown >= self.least)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Everything that was measured."""
 
     machine: dict[str, str]
-    windows: tuple[Window, ...]
+    windows: tuple[Window, ...] = ()
     memory: Memory | None = None
+    figures: tuple[Figure, ...] = ()
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:

@@ -1,0 +1,2 @@
+-- What autovacuum would have done in time.
+VACUUM (ANALYZE) oas_webhook_retry, delivery, job, payload
