@@ -1,1 +1,1 @@
-"""Measurements: what a completed job costs, against a relay that stores nothing. Run ``python -m benchmarks``."""
+"""Measurements: jobs beside a relay that stores nothing, large results, retries. Run ``python -m benchmarks``."""

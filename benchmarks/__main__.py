@@ -10,16 +10,27 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.claims import measure_claims
+from benchmarks.draining import measure_draining
+from benchmarks.filling import standing_of
+from benchmarks.large import measure_large
 from benchmarks.rows import Row, all_hold, rows
-from benchmarks.runs import Plan, Runner
+from benchmarks.runs import Plan, Runner, Tell
 from benchmarks.site import describe_machine, open_site
-from benchmarks.summary import Result
+from benchmarks.summary import Memory, Result, Window
 from benchmarks.table import Progressing, show
 from sidecar.dev.postgres import EmbeddedPostgres
+
+SECTIONS = ("flow", "large", "retries")
+"""Small jobs beside a relay; one large result; due retries by the million, and webhooks that come back."""
+
+ROOM = {"max_wal_size": "16GB"}
+"""Settings of a Postgres that is filled quickly: no checkpoint comes in between."""
 
 WIDTH = 132
 """Columns of the table where there is no terminal."""
@@ -28,29 +39,56 @@ WIDTH = 132
 def read_options(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", choices=SECTIONS, help="what to measure; none: everything")
     parser.add_argument("--rounds", type=int, default=6, help="how often relay and sidecar are measured in turn")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a measured window")
     parser.add_argument("--warmup", type=float, default=0.75, help="seconds of load before each window")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], help="numbers of callers at once")
     parser.add_argument("--size", type=int, default=1024, help="bytes of each body")
     parser.add_argument("--rss-jobs", type=int, default=200_000, help="jobs of the run that watches memory; 0: none")
+    parser.add_argument("--large-rounds", type=int, default=3, help="rounds of the large result, and of dead endpoints")
+    pending = [10_000, 1_000_000, 5_000_000]
+    parser.add_argument("--pending", type=int, nargs="+", default=pending, help="numbers of pending retries, growing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
     return parser.parse_args(arguments)
 
 
-async def measure(server: EmbeddedPostgres, directory: Path, options: argparse.Namespace, console: Console) -> Result:
-    """Run everything that was asked for."""
+async def measure_flow(
+    server: EmbeddedPostgres, directory: Path, options: argparse.Namespace, tell: Tell
+) -> tuple[tuple[Window, ...], Memory | None]:
+    """Measure small jobs, beside a relay."""
+    plan = Plan(options.rounds, options.seconds, options.warmup, options.clients, options.rss_jobs)
+    tell("starting relay, sidecar and load generator", 0.0)
+    async with open_site(server, directory, size=options.size) as site:
+        runner = Runner(site, plan, tell)
+        return await runner.windows(), await runner.memory()
+
+
+async def measure(directory: Path, options: argparse.Namespace, console: Console) -> Result:
+    """Run everything that was asked for, each section on a Postgres of its own."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    plan = Plan(options.rounds, options.seconds, options.warmup, options.clients, options.rss_jobs)
+    sections, rounds = options.sections or SECTIONS, options.large_rounds
+    result = Result({})
     with Progressing(console) as progress:
-        progress.tell("starting relay, sidecar and load generator", 0.0)
-        async with open_site(server, directory, size=options.size) as site:
-            machine = describe_machine(await site.readings.standing())
-            runner = Runner(site, plan, progress.tell)
-            return Result(machine, await runner.windows(), await runner.memory())
+        for section in sections:
+            progress.tell(f"{section}: starting Postgres", 0.0)
+            settings = ROOM if section == "retries" else {}
+            with EmbeddedPostgres(directory / f"postgres-{section}", settings=settings) as server:
+                result = replace(result, machine=describe_machine(await standing_of(server)))
+                if section == "flow":
+                    windows, memory = await measure_flow(server, directory, options, progress.tell)
+                    result = replace(result, windows=windows, memory=memory)
+                    continue
+                if section == "large":
+                    found = await measure_large(server, directory, rounds, progress.tell)
+                else:
+                    found = await measure_draining(server, directory, rounds, progress.tell)
+                    found = (*await measure_claims(server, options.pending, progress.tell), *found)
+                result = replace(result, figures=(*result.figures, *found))
+    return result
 
 
 @contextlib.contextmanager
@@ -75,8 +113,8 @@ def main() -> int:
     options = read_options(sys.argv[1:])
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
-        with scratch() as directory, EmbeddedPostgres(directory / "postgres") as server:
-            result = asyncio.run(measure(server, directory, options, console))
+        with scratch() as directory:
+            result = asyncio.run(measure(directory, options, console))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("stopped")
         return 130

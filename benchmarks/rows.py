@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from statistics import median
 
-from benchmarks.summary import Memory, Result, Window, middle, ratios
+from benchmarks.summary import Figure, Memory, Result, Window, middle, ratios
 
 RATIO_TARGETS = {8: 2.0, 32: 1.7}
 """Most CPU of the sidecar per completed job, as a multiple of the relay's, by number of clients."""
@@ -19,9 +19,13 @@ FLAT = 1.05
 """Most that memory may grow over a long run, as a multiple of what it is once a fifth of the jobs is done."""
 
 
+ONCE = 0
+"""The column of what is not measured by number of clients."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: a text for each number of clients. ``holds`` is None where there is no target."""
+    """One line: a text for each number of clients, or one text. ``holds`` is None where there is no target."""
 
     name: str
     values: dict[int, str]
@@ -39,6 +43,19 @@ Value = Callable[[Window], float]
 
 def rows(result: Result) -> list[Row]:
     """Build the table."""
+    flow = _flow(result) if result.windows else []
+    return [*flow, *map(figure_row, result.figures)]
+
+
+def figure_row(figure: Figure) -> Row:
+    """Build the line of one number."""
+    bounds = (("<=", figure.most), (">=", figure.least))
+    target = ", ".join(f"{sign} {figure.form.format(bound)}" for sign, bound in bounds if bound is not None)
+    missed = None if figure.holds is None else () if figure.holds else (ONCE,)
+    return Row(figure.name, {ONCE: figure.form.format(figure.value)}, target, missed)
+
+
+def _flow(result: Result) -> list[Row]:
     loads = _Loads(result.windows)
     wal_targets = dict.fromkeys(loads.clients, WAL_TARGET)
     table = [

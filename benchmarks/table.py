@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks.rows import Row
+from benchmarks.rows import ONCE, Row
 from benchmarks.summary import Result
 
 _VERDICTS = {None: "", True: "holds", False: "MISSED"}
@@ -17,15 +17,16 @@ def show(console: Console, result: Result, table: Sequence[Row]) -> None:
     """Print the machine and the table."""
     for name, text in result.machine.items():
         console.print(f"{name + ':':<10} {text}", highlight=False)
-    console.print(_render(result, table))
+    console.print(_render(table))
 
 
-def _render(result: Result, table: Sequence[Row]) -> Table:
-    loads = sorted({window.clients for window in result.windows})
+def _render(table: Sequence[Row]) -> Table:
+    loads = sorted({clients for row in table for clients in row.values})
     shown = Table(title="medians of the rounds", title_justify="left")
     shown.add_column("measured", no_wrap=True)
     for clients in loads:
-        shown.add_column(f"{clients} client{'s' * (clients > 1)}", justify="right")
+        title = "" if clients == ONCE else f"{clients} client{'s' * (clients > 1)}"
+        shown.add_column(title, justify="right")
     shown.add_column("target")
     shown.add_column("")
     for row in table:
