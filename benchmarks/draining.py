@@ -66,7 +66,8 @@ class Drains:
         """
         self._runs += 1
         due = time() + SETTLE + (rows + dead) / FILLED
-        await self._direct.execute(sql("empty"))
+        for statement in sql("empty").split(";"):
+            await self._direct.execute(statement)
         for port, first, count in ((dead_port, 0, dead), (self._port, dead, rows)):
             endpoint = f"http://127.0.0.1:{port}/run-{self._runs}/1.0"
             await add_due(self._direct, [endpoint], first=first, rows=count, size=BODY, due=due, bucket="results")
