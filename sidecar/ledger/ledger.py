@@ -148,11 +148,6 @@ class Ledger(Duties):
         return self._hot.link.up
 
     @property
-    def clock_drift(self) -> float:
-        """Seconds by which the last two readings of the database's clock disagree."""
-        return self._clock.drift
-
-    @property
     def beat_interval(self) -> float:
         """How often to beat, in seconds."""
         return self._config.dead_after * BEAT

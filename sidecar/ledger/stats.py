@@ -19,8 +19,3 @@ class LedgerStats:
     connects: int = 0
     losses: int = 0  # connections that ended under us
     handover_faults: int = 0
-
-    @property
-    def total_statements(self) -> int:
-        """All SQL statements so far."""
-        return self.statements.total()

@@ -92,7 +92,7 @@ def aggregate_body(
     parts: Sequence[Part],
     downloads: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> bytes:
-    """Render the one message of ``gather: all`` from the stored parts, in the order of the route."""
+    """Render the one message of ``gather: all`` from the stored parts, in the order they are given."""
     return orjson.dumps(
         {
             "type": "aggregate_result",

@@ -15,8 +15,7 @@ from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
 from sidecar.model.stored import StoredObject
 from sidecar.offload.errors import OffloadError
-from sidecar.settings.media_types import match_media_type
-from sidecar.settings.route_table import Match, RouteTable
+from sidecar.settings.route_table import Match, RouteTable, check_media_type
 from sidecar.telemetry.metrics import Metrics
 from sidecar.web.body import BodyReader
 from sidecar.web.download import GONE, Downloads
@@ -84,9 +83,7 @@ class GatewayHandler:
             raise ProblemError(OVERLOADED)
         read = read_request(request.raw_headers, headers, correlation_id, rules=self._rules)
         match = self._routes.match(request.method, request.raw_path, sandbox=read.caller.sandbox)
-        if not match_media_type(match.route.accepts, request.headers.get("content-type")):
-            detail = "This route takes " + ", ".join(match.route.accepts) + "."
-            raise ProblemError(Problem(415, "media_type_unsupported", detail))
+        check_media_type(match.route.accepts, request.headers.get("content-type"))
         target = request.raw_path
         check_one_result(read, match)
         job_id = self._acceptor.new_job_id()
