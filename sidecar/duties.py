@@ -106,7 +106,8 @@ class Duties:
 
         beat = settings.worker.beat_interval
         scan = settings.retry.scan_interval
-        days_ahead = max(1, round(settings.retention.partitions_ahead / DAY))
+        kept = settings.retention
+        days_ahead = max(1, round(kept.partitions_ahead / DAY))
         self.reinvoke = every(scan, "reinvoke", Claim(InvocationSource(ledger), fanout))
         self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver, gate=deliver.health.places))
         self.retry = every(scan, "retry", Claim(RetrySource(ledger), deliver, gate=deliver.health.places))
@@ -120,7 +121,7 @@ class Duties:
             every(
                 HOUR,
                 "partitions",
-                Partitions(ledger, days_ahead=days_ahead, retention=settings.retention.jobs, log=log),
+                Partitions(ledger, days_ahead=days_ahead, retention=kept.jobs, audit=kept.audit, log=log),
             ),
         )
         if store is not None and settings.offload is not None:

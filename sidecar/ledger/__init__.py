@@ -1,5 +1,6 @@
 """The ledger in Postgres: the bus of the flow, and the only importer of asyncpg."""
 
+from sidecar.ledger.audit import Audit, AuditEntry
 from sidecar.ledger.claims import WorkPage
 from sidecar.ledger.clock import quick_id
 from sidecar.ledger.config import Handover, LedgerConfig
@@ -11,6 +12,8 @@ from sidecar.ledger.stats import LedgerStats
 from sidecar.ledger.sweeps import Held, OpenInvocation
 
 __all__ = [
+    "Audit",
+    "AuditEntry",
     "Handover",
     "Held",
     "Ledger",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from sidecar.ledger.claims import Claims, WorkPage
 from sidecar.ledger.ownership import Ownership
-from sidecar.ledger.partitions import Partitions, Pruned
+from sidecar.ledger.partitions import AUDIT_KEPT, Partitions, Pruned
 from sidecar.ledger.retries import Retries
 from sidecar.ledger.sweeps import Held, OpenInvocation, Sweeps
 from sidecar.ledger.workers import WorkerLife
@@ -84,6 +84,6 @@ class Duties:
         """Make the partitions of the next days."""
         return await self._partitions.ensure(days_ahead)
 
-    async def prune(self, retention: float) -> Pruned:
-        """Remove what is older than ``retention`` seconds and over."""
-        return await self._partitions.prune(retention)
+    async def prune(self, retention: float, *, audit: float = AUDIT_KEPT) -> Pruned:
+        """Remove what is older than ``retention`` seconds and over, and operators' actions after ``audit`` seconds."""
+        return await self._partitions.prune(retention, audit=audit)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from sidecar.ledger.accept import AcceptKind
+from sidecar.ledger.audit import Audit
 from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.claims import Claims
 from sidecar.ledger.clock import DatabaseClock
@@ -100,6 +101,7 @@ class Ledger(Duties):
         self.retries = Retries(pool, queries, ownership=ownership, horizon=retrying, lane=self._hot)
         self.endpoints = Endpoints(pool, queries, ownership)
         self.objects = Objects(pool, queries, horizon=retrying, clock=self._clock)
+        self.audit = Audit(pool, queries)
         self.redrive = Redrive(pool, queries, horizon=retrying, clock=self._clock)
 
     # Life

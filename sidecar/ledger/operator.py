@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sidecar.ledger.audit import Audit
 from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.clock import DatabaseClock, boottime
 from sidecar.ledger.config import LedgerConfig
@@ -31,7 +32,7 @@ class RetryCount:
 
 
 class OperatorLedger:
-    """One connection to the ledger that owns no rows. ``redrive`` lists, redrives and cancels."""
+    """One connection to the ledger that owns no rows. ``redrive`` lists, redrives and cancels, ``audit`` notes it."""
 
     def __init__(self, config: LedgerConfig) -> None:
         self._queries = queries = load_queries()
@@ -39,6 +40,7 @@ class OperatorLedger:
         self._clock = clock = DatabaseClock()
         self._jobs = JobReader(pool, queries)
         horizon = Horizon(pool, queries.retries_since, clock)
+        self.audit = Audit(pool, queries)
         self.redrive = Redrive(pool, queries, horizon=horizon, clock=clock)
 
     async def start(self) -> None:

@@ -21,6 +21,7 @@ TRIES = 5  # at a lock that somebody holds
 PAUSE = 0.2
 NAME = re.compile(r"[a-z]+_p[0-9]{8}")
 DEAD_WORKERS_KEPT = DAY
+AUDIT_KEPT = 400 * DAY
 FORGOTTEN = 7 * DAY  # endpoints of which nothing was heard since
 
 
@@ -44,6 +45,7 @@ class Pruned:
     workers: int
     retries: int = 0
     endpoints: int = 0
+    audit: int = 0
 
 
 class Partitions:
@@ -70,8 +72,10 @@ class Partitions:
     async def _try_to_add(self, parent: str, offset: int) -> bool:
         return bool((await self._pool.fetch(self._queries.add_partition, parent, offset))[0]["added"])
 
-    async def prune(self, retention: float) -> Pruned:
+    async def prune(self, retention: float, *, audit: float = AUDIT_KEPT) -> Pruned:
         """Remove days older than ``retention`` seconds that have no open row, and other rows that are over.
+
+        What operators did is kept for ``audit`` seconds.
 
         One replica at a time: the others return at once, with nothing removed.
         """
@@ -88,7 +92,8 @@ class Partitions:
             workers = await self._pool.fetch(self._queries.prune_workers, DEAD_WORKERS_KEPT)
             retries = await self._pool.fetch(self._queries.prune_retries, retention)
             endpoints = await self._pool.fetch(self._queries.prune_endpoints, FORGOTTEN)
-            return Pruned(tuple(dropped), len(keys), len(workers), len(retries), len(endpoints))
+            actions = await self._pool.fetch(self._queries.prune_audit, audit)
+            return Pruned(tuple(dropped), *map(len, (keys, workers, retries, endpoints, actions)))
         finally:
             await self._pool.fetch(self._queries.lease_leave, LEASE, worker)
 

@@ -54,6 +54,7 @@ class Queries:
 
     accept: str
     add_partition: str
+    audit_write: str
     cancel_deliveries: str
     cancel_retries: str
     claim_deliveries: str
@@ -97,6 +98,7 @@ class Queries:
     partition_retrying: str
     partitions: str
     parts: str
+    prune_audit: str
     prune_endpoints: str
     prune_idempotency: str
     prune_retries: str

@@ -72,8 +72,6 @@ def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "gateway.per_application", "applications are not limited by this version"
     if settings.retention.objects != RetentionSettings().objects and not settings.stores_objects:
         yield "retention.objects", "no objects are stored without offload.bucket"
-    if settings.retention.audit != RetentionSettings().audit:
-        yield "retention.audit", "no audit is kept by this version, since operators cannot act yet"
     if settings.telemetry.otlp_endpoint is not None:
         yield "telemetry.otlp_endpoint", "no traces are sent by this version"
     if settings.retention.bodies != RetentionSettings().bodies:

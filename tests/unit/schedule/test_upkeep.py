@@ -107,27 +107,27 @@ async def test_what_came_to_be_held_while_the_ledger_was_asked_is_not_given_back
 
 class Days:
     def __init__(self, made: int, *dropped: str) -> None:
-        self.calls: list[tuple[str, float]] = []
+        self.calls: list[tuple[str, float, float]] = []
         self._made = made
         self._dropped = dropped
 
     async def ensure_partitions(self, days_ahead: int) -> int:
-        self.calls.append(("ensure", days_ahead))
+        self.calls.append(("ensure", days_ahead, 0))
         return self._made
 
-    async def prune(self, retention: float) -> Pruned:
-        self.calls.append(("prune", retention))
+    async def prune(self, retention: float, *, audit: float) -> Pruned:
+        self.calls.append(("prune", retention, audit))
         return Pruned(partitions=self._dropped, idempotency_keys=0, workers=0)
 
 
 async def test_days_are_made_before_days_are_dropped() -> None:
     ledger, lines = Days(2, "job_p20260101"), Lines()
-    assert not await Partitions(ledger, days_ahead=3, retention=60.0, log=lines.log).run_once()
-    assert ledger.calls == [("ensure", 3), ("prune", 60.0)]
+    assert not await Partitions(ledger, days_ahead=3, retention=60.0, audit=90.0, log=lines.log).run_once()
+    assert ledger.calls == [("ensure", 3, 0), ("prune", 60.0, 90.0)]
     assert lines.names() == ["partition.created", "partition.dropped"]
 
 
 async def test_where_nothing_is_made_or_dropped_nothing_is_told() -> None:
     lines = Lines()
-    await Partitions(Days(0), days_ahead=3, retention=60.0, log=lines.log).run_once()
+    await Partitions(Days(0), days_ahead=3, retention=60.0, audit=90.0, log=lines.log).run_once()
     assert lines.names() == []

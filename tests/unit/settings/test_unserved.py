@@ -62,7 +62,6 @@ def test_what_would_protect_less_than_it_says_keeps_the_sidecar_from_starting(ov
         ({"offload__threshold": "1MiB"}, "offload"),
         ({"gateway__per_application__running_jobs": 5}, "gateway.per_application"),
         ({"retention__objects": "8d"}, "retention.objects"),
-        ({"retention__audit": "8d"}, "retention.audit"),
         ({"telemetry__otlp_endpoint": "http://otel:4318"}, "telemetry.otlp_endpoint"),
         ({"retention__bodies": "1h"}, "retention.bodies"),
         ({"webhook__endpoints": [{**ENDPOINT, "threshold": "1KiB"}]}, "webhook.endpoints[0]"),
