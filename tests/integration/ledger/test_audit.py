@@ -12,6 +12,7 @@ async def test_an_action_is_noted_with_who_did_what_to_what(database: str) -> No
     async with replica(database) as here, connection(database) as direct:
         number = await here.ledger.audit.write(AuditEntry("oncall", "operator", "erase", "a job", {"rows": 3}))
         row = await direct.fetchrow("SELECT * FROM audit")
+        assert row is not None
         assert (row["id"], row["actor"], row["role"], row["action"]) == (number, "oncall", "operator", "erase")
         assert (row["target"], orjson.loads(row["detail"])) == ("a job", {"rows": 3})
 
