@@ -30,8 +30,8 @@ EXPIRE_BATCH = 500
 """Rows past their deadline that one look takes."""
 
 TAKEOVER_INTERVAL = 1.0
-RECONCILE_INTERVAL = 15.0
-RECONCILE_AFTER = 30.0
+RECONCILE_AFTER = 3
+"""Statement time-outs after which a claim whose answer has not come is taken for lost; 30 s by default."""
 EXPIRE_INTERVAL = 1.0
 
 
@@ -107,6 +107,7 @@ class Duties:
         beat = settings.worker.beat_interval
         scan = settings.retry.scan_interval
         kept = settings.retention
+        lost_after = RECONCILE_AFTER * settings.database.statement_timeout
         days_ahead = max(1, round(kept.partitions_ahead / DAY))
         self.reinvoke = every(scan, "reinvoke", Claim(InvocationSource(ledger), fanout))
         self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver, gate=deliver.health.places))
@@ -116,7 +117,7 @@ class Duties:
         self.upkeep: tuple[Periodic, ...] = (
             every(scan, "endpoints", Endpoints(deliver.health, deliver, ledger.retries, budget=budget, log=log)),
             every(TAKEOVER_INTERVAL, "takeover", TakeOver(ledger, log=log)),
-            every(RECONCILE_INTERVAL, "reconcile", Reconcile(ledger, older_than=RECONCILE_AFTER, log=log)),
+            every(lost_after / 2, "reconcile", Reconcile(ledger, older_than=lost_after, log=log)),
             every(EXPIRE_INTERVAL, "expire", Expire(ledger, batch=EXPIRE_BATCH, log=log)),
             every(
                 HOUR,

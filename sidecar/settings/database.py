@@ -37,4 +37,4 @@ class DatabaseSettings(Section):
     max_body: Annotated[Size, sized("1KiB", "512MiB")] = 32 * MIB
     """Largest body that is stored in Postgres, a size; without offload.bucket a larger one is refused with 413."""
     statement_timeout: Annotated[Duration, lasting("100ms", "10m")] = 10 * SECOND
-    """Longest time of one statement, a duration."""
+    """Longest time of one statement, a duration; a commit whose answer was lost is noticed after three."""

@@ -14,7 +14,7 @@ from tests.acceptance.harness.site import route, service
 from tests.acceptance.harness.waiting import ask_until, wait_until
 from tests.acceptance.harness.world import Places, World
 
-LOST_ANSWERS = 90.0  # seconds: rows whose commit was not confirmed are looked for after half a minute
+LOST_ANSWERS = 90.0  # seconds: rows whose commit was not confirmed are looked for after three statement time-outs
 
 
 async def test_an_outage_of_the_database_is_told_and_survived(

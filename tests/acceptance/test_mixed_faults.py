@@ -14,7 +14,7 @@ from tests.acceptance.harness.world import Places, World
 
 SEED = 60
 FAULTS = ("kill", "freeze", "lose the database", "kill without a database", "stop")
-LOST_ANSWERS = 90.0  # seconds: rows whose commit was not confirmed are looked for after half a minute
+LOST_ANSWERS = 90.0  # seconds: rows whose commit was not confirmed are looked for after three statement time-outs
 
 
 async def test_faults_that_meet_lose_nothing_and_end_nothing_twice(

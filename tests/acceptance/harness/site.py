@@ -67,7 +67,7 @@ def make_settings(
             "token_secrets": ["a-secret-that-all-replicas-share"],
         },
         "admin": {"listen": f"127.0.0.1:{ports.admin}"},
-        "database": {"dsn": dsn, "pool": 4},
+        "database": {"dsn": dsn, "pool": 4, "statement_timeout": "3s"},
         "worker": {"dead_after": "2s", "drain_timeout": "5s"},
         "webhook": {"require_https": False},
         "routes": list(routes),
