@@ -24,7 +24,14 @@ class Replica:
     """A process, its settings file and its log. It dies with the tests, and its children with it."""
 
     def __init__(
-        self, directory: Path, ports: Ports, settings: Mapping[str, Any], *, name: str = "a", workers: int = 1
+        self,
+        directory: Path,
+        ports: Ports,
+        settings: Mapping[str, Any],
+        *,
+        name: str = "a",
+        workers: int = 1,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -32,7 +39,12 @@ class Replica:
         self.config = write_settings(directory / f"{name}.yaml", settings)
         self.log = directory / f"{name}.log"
         self._workers = workers
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -53,7 +65,7 @@ class Replica:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment(),
+                env={**environment(), **self._environment},
                 process_group=0,
             )
 

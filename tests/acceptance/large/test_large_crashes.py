@@ -1,17 +1,16 @@
 """Kills while results lie in the object store and webhooks are being tried again: nothing lost, nothing ends twice."""
 
 import random
-from base64 import b64decode
-from hashlib import sha256
 from typing import Any
 
 from tests.acceptance.conftest import MakeReplica
-from tests.acceptance.harness.audit import SERVICES, check_one_id_each, check_one_job_a_key, expected, ids, query
-from tests.acceptance.harness.load import Load, Offer, load_routes, offer_load, result_of, serve_load
+from tests.acceptance.harness.audit import check_one_id_each, check_one_job_a_key, expected, ids, query
+from tests.acceptance.harness.bodies import check_bodies
+from tests.acceptance.harness.load import Load, load_routes, offer_load, serve_load
 from tests.acceptance.harness.replica import ending
 from tests.acceptance.harness.retrying import QUICK
 from tests.acceptance.harness.waiting import ask_until
-from tests.acceptance.harness.webhooks import Message, in_turn
+from tests.acceptance.harness.webhooks import in_turn
 from tests.acceptance.harness.world import Places, World
 
 SEED = 30
@@ -64,29 +63,3 @@ async def audit_large(dsn: str, load: Load) -> None:
         for message in last.values():
             large += await check_bodies(load, message, offer)
     assert large > 0, "no result was large: the load did not test what it should"
-
-
-async def check_bodies(load: Load, message: Message, offer: Offer) -> int:
-    """Compare what a message brings or links; tell how many bodies lay in the store."""
-    document: Any = message.json if message.kind in {"indirect", "aggregate"} else {}
-    parts = document["results"] if message.kind == "aggregate" else [{**document, "service": message.service}]
-    linked = 0
-    for part in parts:
-        wanted = result_of(part["service"], offer.body)
-        if "download" in part:
-            linked += part["size"] > 16 * 1024
-            await check_link(load, part, wanted)
-        elif message.kind == "aggregate":
-            assert b64decode(part["body_base64"]) == wanted
-        else:
-            assert message.body == wanted
-    assert len(parts) == (len(SERVICES) if offer.aggregated else 1)
-    return linked
-
-
-async def check_link(load: Load, part: dict[str, Any], wanted: bytes) -> None:
-    """Follow a link; what comes has one of the two digests, and the body has the first."""
-    assert part["sha256"] == sha256(wanted).hexdigest()
-    answer = await load.world.client.send("GET", part["download"]["url"])
-    assert answer.status == 200, answer
-    assert sha256(answer.body).hexdigest() in {part["sha256"], part["stored_sha256"]}

@@ -1,0 +1,100 @@
+"""The site that faults are injected into: two replicas, what they need, and what is around them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from sidecar.dev.object_store import EmbeddedStore
+from sidecar.dev.postgres import EmbeddedPostgres
+from tests.acceptance.harness.load import load_routes
+from tests.acceptance.harness.replica import Replica
+from tests.acceptance.harness.retrying import QUICK
+from tests.acceptance.harness.site import Ports, make_settings
+from tests.acceptance.harness.world import Places, World
+from tests.chaos.clock import SteppedClock
+from tests.chaos.oracle import Oracle
+from tests.chaos.story import Story
+from tests.chaos.ways import Way
+
+BUCKET = "chaos"
+HOOK_PATH = "/crm/1.0/results"
+PER_ENDPOINT = 10
+"""Messages that one replica sends at once to the webhook."""
+
+
+@dataclass
+class Site:
+    """Everything of one run."""
+
+    world: World
+    oracle: Oracle
+    postgres: EmbeddedPostgres
+    store: EmbeddedStore
+    to_database: Way
+    to_store: Way
+    to_webhook: Way
+    dsn: str
+    story: Story
+    replicas: list[Replica] = field(default_factory=list)
+    clocks: list[SteppedClock] = field(default_factory=list)
+
+    @property
+    def hook(self) -> str:
+        """The callers' webhook, by the way that can fail."""
+        return f"http://127.0.0.1:{self.to_webhook.port}{HOOK_PATH}"
+
+    @property
+    def gateways(self) -> list[str]:
+        return [replica.ports.gateway_url for replica in self.replicas]
+
+    def kill_replicas(self) -> None:
+        """Leave no process behind."""
+        for replica in self.replicas:
+            replica.kill()
+
+    @contextmanager
+    def fault(self, what: str) -> Iterator[None]:
+        """Tell the story of a fault."""
+        self.story.tell(f"{what} ...")
+        yield
+        self.story.tell(f"{what}: mended")
+
+
+def make_replicas(site: Site, places: Places, directory: Path, *, count: int = 2) -> None:
+    """Make the replicas of a site; the last one has a clock that can be stepped, where that is possible."""
+    over = _settings(site, directory)
+    ports = [Ports.free() for _ in range(count)]
+    dsn = urlsplit(site.dsn)
+    by_the_way = urlunsplit(dsn._replace(netloc=f"{dsn.username}:{dsn.password}@127.0.0.1:{site.to_database.port}"))
+    for number, own in enumerate(ports, start=1):
+        routes = load_routes(places.services_url)
+        settings = make_settings(by_the_way, own, routes, callbacks_url=ports[0].callbacks_url, over=over)
+        clock = SteppedClock(directory / f"clock-{number}")
+        site.clocks.append(clock)
+        replica = Replica(directory, own, settings, name=f"replica-{number}", environment=clock.environment)
+        site.replicas.append(replica)
+    site.world.callbacks.origins = [own.callbacks_url for own in ports]
+    site.world.hooks_at = site.hook
+    site.world.webhooks.behaviours[HOOK_PATH] = site.oracle.answer
+
+
+def _settings(site: Site, directory: Path) -> dict[str, Any]:
+    keys = {"access_key": site.store.access_key, "secret_key": site.store.secret_key}
+    for name, key in keys.items():
+        (directory / name).write_text(key)
+    return {
+        "offload": {
+            "bucket": BUCKET,
+            "endpoint_url": f"http://127.0.0.1:{site.to_store.port}",
+            "threshold": "16KiB",
+            "credentials": {f"{name}_file": str(directory / name) for name in keys},
+        },
+        "retry": QUICK,
+        "webhook": {
+            "timeouts": {"connect": "1s", "total": "2s"},
+            "concurrency": {"per_endpoint": PER_ENDPOINT},
+        },
+    }
