@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format lock clean
+.PHONY: help run test check chaos bench format lock clean
 
 help: ## Tell what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ check: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: $(READY) ## Ten seeds of every fault under load, with an oracle; CHAOS_SEEDS=7 for one of them
+	CHAOS_SEEDS=$${CHAOS_SEEDS:-1-10} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-2} $(BIN)/pytest tests/chaos --log-cli-level=INFO
 
 bench: $(READY) ## The benchmark table: the sidecar against a bare relay, in one run
 	$(BIN)/python -m benchmarks
