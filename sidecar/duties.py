@@ -10,7 +10,8 @@ from sidecar.ledger import Ledger, WorkPage
 from sidecar.model.delivery import Delivery
 from sidecar.model.invocation import Invocation
 from sidecar.model.retry import Retry
-from sidecar.offload.store import ObjectStore
+from sidecar.model.shape import Shapes
+from sidecar.offload.bodies import Bodies
 from sidecar.schedule.abandoned import AbandonedUploads
 from sidecar.schedule.beat import Beat
 from sidecar.schedule.claim import Claim
@@ -97,7 +98,8 @@ class Duties:
         ledger: Ledger,
         fanout: Fanout,
         deliver: Deliver,
-        store: ObjectStore | None,
+        bodies: Bodies | None,
+        shapes: Shapes,
         log: EventLog,
         on_error: Callable[[str, Exception], None],
     ) -> None:
@@ -125,7 +127,8 @@ class Duties:
                 Partitions(ledger, days_ahead=days_ahead, retention=kept.jobs, audit=kept.audit, log=log),
             ),
         )
-        if store is not None and settings.offload is not None:
+        if bodies is not None and settings.offload is not None:
+            store = bodies.store
             retention = settings.retention.objects + settings.offload.url_ttl
             uploads = AbandonedUploads(
                 store,
@@ -134,7 +137,7 @@ class Duties:
                 log=log,
             )
             self.upkeep += (
-                every(scan, "offload", Offload(ledger.objects, store, log=log)),
+                every(scan, "offload", Offload(ledger.objects, bodies, shapes=shapes, log=log)),
                 every(HOUR, "objects", PruneObjects(ledger.objects, store, retention=retention, log=log)),
                 every(HOUR, "uploads", uploads),
             )

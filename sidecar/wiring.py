@@ -24,9 +24,11 @@ from sidecar.kit.background import Background
 from sidecar.ledger import Ledger, quick_id
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.callback_token import CallbackTokens
+from sidecar.model.callback_url import parse_webhook_url
 from sidecar.model.delivery import Delivery
 from sidecar.model.endpoint import EndpointRule, NamedEndpoint
 from sidecar.model.invocation import Invocation
+from sidecar.model.shape import Shape, Shapes, Style
 from sidecar.offload.bodies import Bodies, Place
 from sidecar.offload.store import ObjectStore
 from sidecar.outbound.requests import send
@@ -105,11 +107,12 @@ class Stages:
         )
         callers = WaitingCallers()
         bodies = make_bodies(settings, parts.store)
+        self._shapes = shapes = make_shapes(settings, endpoints)
         large = None
         if bodies is not None:
-            large = LargeCallbacks(parts.ledger, bodies, longest=callbacks.body_timeout)
-        self.fanout = self._make_fanout(parts, tokens, callers, bodies)
-        self.deliver = self._make_deliver(parts, endpoints)
+            large = LargeCallbacks(parts.ledger, bodies, shapes=shapes, longest=callbacks.body_timeout)
+        self.fanout = self._make_fanout(parts, tokens, callers, bodies, endpoints)
+        self.deliver = self._make_deliver(parts, endpoints, bodies)
         self.gather = Gather(
             ledger=parts.ledger, parse_id=quick_id, tokens=tokens, log=parts.log, metrics=parts.metrics, large=large
         )
@@ -122,7 +125,8 @@ class Stages:
             ledger=parts.ledger,
             fanout=self.fanout,
             deliver=self.deliver,
-            store=parts.store,
+            bodies=bodies,
+            shapes=shapes,
             log=parts.log,
             on_error=on_duty_error,
         )
@@ -137,12 +141,23 @@ class Stages:
         self.deliver.forget_queued()
 
     def _make_fanout(
-        self, parts: Parts, tokens: CallbackTokens, callers: WaitingCallers, bodies: Bodies | None
+        self,
+        parts: Parts,
+        tokens: CallbackTokens,
+        callers: WaitingCallers,
+        bodies: Bodies | None,
+        endpoints: EndpointRule,
     ) -> Fanout:
         settings = parts.settings
         large = None
         if bodies is not None:
-            large = LargeCalls(bodies, parts.ledger, threshold=settings.threshold, link_name=offered_name)
+            large = LargeCalls(
+                bodies,
+                parts.ledger,
+                threshold=settings.threshold,
+                link_name=offered_name,
+                style_for=partial(style_for, self._shapes, endpoints),
+            )
         return Fanout(
             ledger=parts.ledger,
             send=partial(send, parts.services),
@@ -164,18 +179,22 @@ class Stages:
             large=large,
         )
 
-    def _make_deliver(self, parts: Parts, endpoints: EndpointRule) -> Deliver:
+    def _make_deliver(self, parts: Parts, endpoints: EndpointRule, bodies: Bodies | None) -> Deliver:
         webhook, retry = parts.settings.webhook, parts.settings.retry
         store = None
-        if parts.store is not None:
+        if bodies is not None:
             store = MessageStore(
-                parts.store, names=parts.ledger.objects, uploads=parts.uploads, upload_timeout=UPLOAD_TIMEOUT
+                bodies,
+                names=parts.ledger.objects,
+                shapes=self._shapes,
+                uploads=parts.uploads,
+                upload_timeout=UPLOAD_TIMEOUT,
             )
         return Deliver(
             ledger=parts.ledger,
             retries=parts.ledger.retries,
             send=partial(send, parts.webhooks, method="POST", max_response=MAX_WEBHOOK_RESPONSE),
-            contents=Contents(parts=parts.ledger, store=store, inline_small=retry.inline_small),
+            contents=Contents(parts=parts.ledger, store=store, shapes=self._shapes, inline_small=retry.inline_small),
             health=EndpointHealth(
                 parts.ledger.endpoints,
                 full_speed=webhook.concurrency.per_endpoint,
@@ -231,3 +250,18 @@ def make_bodies(settings: Settings, store: ObjectStore | None) -> Bodies | None:
         if route.offload is not None
     }
     return Bodies(store, prefix=settings.offload.prefix, places=places)
+
+
+def make_shapes(settings: Settings, endpoints: EndpointRule) -> Shapes:
+    """Tell up to which size each endpoint is sent bodies directly, and how its objects are marked."""
+    own = {}
+    for rule in settings.webhook.endpoints:
+        if rule.threshold is not None or rule.style is not None:
+            direct = settings.threshold if rule.threshold is None else rule.threshold
+            own[endpoints.endpoint_of(parse_webhook_url(rule.match))] = Shape(direct, rule.style)
+    return Shapes(Shape(settings.threshold), own)
+
+
+def style_for(shapes: Shapes, endpoints: EndpointRule, callback_url: str) -> Style | None:
+    """Tell how an object is marked that is stored for a webhook; ``None`` leaves it to the store."""
+    return shapes.of(endpoints.endpoint_of(parse_webhook_url(callback_url))).style if shapes.styled else None

@@ -86,7 +86,7 @@ async def render_result(
     if part is None or part.outcome is None:
         detail = "The service has not answered yet; ask again later, or wait for the webhook."
         raise ProblemError(Problem(409, "result_not_ready", detail, {"retry-after": "5"}))
-    if part.kind is None:
+    if part.kind is None or part.gone:
         raise ProblemError(Problem(410, "result_gone", "The service ended without a body, or it is no longer kept."))
     headers = {name.lower(): value for name, value in decode_block(part.headers)}
     headers |= {"cache-control": "no-store", "x-correlation-id": correlation_id, "x-result-status": part.status}

@@ -174,10 +174,13 @@ class Deliver:
             self._log.warning(Event.STORE_UNAVAILABLE, stage="deliver", job_id=str(message.job_id), error=str(error))
             await self._commit(put_off(message, delay=5 * PUT_OFF, reason="store_unavailable"))
             return
-        if not self._ledger.may_act(message.worker):
-            await self._commit(put_off(message, delay=PUT_OFF, reason="not_alive"))
-            return
-        attempt = await self._post(message, content)
+        try:
+            if not self._ledger.may_act(message.worker):
+                await self._commit(put_off(message, delay=PUT_OFF, reason="not_alive"))
+                return
+            attempt = await self._post(message, content)
+        finally:
+            self._contents.done(content)
         await self._end(message, attempt)
 
     async def _post(self, message: Message, content: Content) -> Attempt:

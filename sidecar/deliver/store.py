@@ -1,16 +1,24 @@
 """The object store as messages need it."""
 
-from collections.abc import Mapping
+import hashlib
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import Protocol
 from uuid import UUID
 
 import aiohttp
 
 from sidecar.deliver.content import Message, content_type
+from sidecar.model.delivery import Part
+from sidecar.model.errors import LedgerError
+from sidecar.model.handed import Handed
 from sidecar.model.headers import decode_block
+from sidecar.model.shape import Shapes
 from sidecar.model.stored import StoredObject
-from sidecar.offload.forward import Uploaded, forward
-from sidecar.offload.store import ObjectStore
+from sidecar.model.whole_aggregate import size_of, whole_aggregate
+from sidecar.offload.bodies import Bodies
+from sidecar.offload.forward import Failed, Uploaded, forward, put_pieces
 
 
 class Names(Protocol):
@@ -19,22 +27,28 @@ class Names(Protocol):
     async def kept(self, job_id: UUID, service: str, stored: bytes) -> bytes:
         """Name an object, so that it is removed when it is over; tell the one that counts."""
 
+    async def uploaded(self, job_id: UUID, handed: bytes) -> None:
+        """Remember what became of the caller's own upload-url."""
+
 
 class MessageStore:
     """Link, store and hand over the bodies of messages.
 
     Args:
-        store: The object store.
-        names: Where objects are named.
+        bodies: The object store, and where each route's bodies go.
+        names: Where objects are named, and uploads remembered.
+        shapes: How each endpoint likes its objects.
         uploads: An ordinary session for the callers' own upload-urls.
         upload_timeout: Seconds for one of them.
     """
 
     def __init__(
-        self, store: ObjectStore, *, names: Names, uploads: aiohttp.ClientSession, upload_timeout: float
+        self, bodies: Bodies, *, names: Names, shapes: Shapes, uploads: aiohttp.ClientSession, upload_timeout: float
     ) -> None:
-        self._store = store
+        self._bodies = bodies
+        self._store = bodies.store
         self._names = names
+        self._shapes = shapes
         self._uploads = uploads
         self._upload_timeout = upload_timeout
 
@@ -47,50 +61,114 @@ class MessageStore:
         link = await self._store.presign_get(stored)
         return {"url": link.url, "expires_at": link.expires_at.isoformat()}
 
-    async def keep(self, message: Message) -> StoredObject:
-        """Store a message's small body, so that it can be sent indirectly.
+    async def keep(self, message: Message, part: Part | None = None) -> StoredObject:
+        """Store the small body of a message, or of one part of an aggregate, so that it can be linked.
 
         Raises:
             OffloadError: The store is away.
             LedgerError: The object cannot be named.
         """
-        made = await keep(self._store, message)
-        named = StoredObject.load(await self._names.kept(message.job_id, message.service, made.dump()))
+        source = message if part is None else part
+        made = await self._bodies.keep(
+            message.job_id,
+            source.service,
+            source.body,
+            headers=source.headers,
+            route=message.route,
+            style=self._shapes.of(message.endpoint).style,
+        )
+        named = StoredObject.load(await self._names.kept(message.job_id, source.service, made.dump()))
         if named != made:
             await self._store.delete([made])
         return named
 
-    async def hand_over(self, stored: StoredObject, message: Message) -> Mapping[str, str] | str:
-        """Put an object to the caller's own upload-url; return where it lies, or why it could not be put.
+    async def read(self, stored: StoredObject) -> bytes:
+        """Read a body that is to be sent directly.
+
+        Raises:
+            OffloadError: The store is away, or the object is not what it was.
+        """
+        async with aclosing(self._store.read(stored)) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    async def hand_over(self, stored: StoredObject, message: Message) -> Handed:
+        """Put an object to the caller's own upload-url, unless that is done already.
 
         Raises:
             OffloadError: Our own store failed.
         """
-        url = message.upload_url or ""
+        if message.uploaded is not None:
+            return Handed.load(message.uploaded)
         encoding = next((v for n, v in decode_block(message.headers) if n.lower() == "content-encoding"), None)
         result = await forward(
             self._store,
             stored,
-            url,
+            message.upload_url or "",
             session=self._uploads,
             content_type=content_type(message.headers),
             content_encoding=stored.content_encoding or encoding,
             timeout=self._upload_timeout,
         )
+        return await self._remembered(message, result)
+
+    async def hand_over_aggregate(self, message: Message, parts: Sequence[Part]) -> Handed:
+        """Put all of an aggregate, large bodies inside, to the caller's own upload-url, unless that is done already.
+
+        Raises:
+            OffloadError: Our own store failed.
+        """
+        if message.uploaded is not None:
+            return Handed.load(message.uploaded)
+        pieces = whole_aggregate(
+            job_id=message.job_id, correlation_id=message.correlation_id, status=message.status, parts=parts
+        )
+        digest, size = hashlib.sha256(), size_of(pieces)
+
+        async def rendered() -> AsyncGenerator[bytes, None]:
+            for piece in pieces:
+                digest.update(piece.text)
+                yield piece.text
+                if piece.body is not None:
+                    async with aclosing(self._encoded(piece.body)) as encoded:
+                        async for text in encoded:
+                            digest.update(text)
+                            yield text
+
+        result = await put_pieces(
+            message.upload_url or "",
+            rendered(),
+            size=size,
+            session=self._uploads,
+            content_type="application/json",
+            content_encoding=None,
+            timeout=self._upload_timeout,
+        )
+        return await self._remembered(message, result, size=size, sha256=digest.hexdigest())
+
+    async def _remembered(
+        self, message: Message, result: Uploaded | Failed, *, size: int = 0, sha256: str = ""
+    ) -> Handed:
+        """Remember a result for good, so that later attempts do not put it again, perhaps when its URL has expired."""
         if isinstance(result, Uploaded):
-            return {"url": url.partition("?")[0], "etag": result.etag or ""}
-        return result.reason
+            url = (message.upload_url or "").partition("?")[0]
+            handed = Handed(url=url, etag=result.etag or "", size=size, sha256=sha256)
+        else:
+            handed = Handed(failure=result.reason)
+            if result.may_pass:
+                return handed
+        with suppress(LedgerError):  # then the next attempt puts it again
+            await self._names.uploaded(message.job_id, handed.dump())
+        return handed
 
-
-async def keep(store: ObjectStore, message: "Message") -> StoredObject:
-    """Store the body of a message under a key of its own."""
-    headers = {name.lower(): value for name, value in decode_block(message.headers)}
-    return await store.put(
-        message.body,
-        message.job_id,
-        message.service,
-        content_type=headers.get("content-type"),
-        content_disposition=headers.get("content-disposition"),
-        content_encoding=headers.get("content-encoding"),
-        coding=store.coding,
-    )
+    async def _encoded(self, stored: StoredObject) -> AsyncGenerator[bytes, None]:
+        """Yield a stored body in base64; each piece but the last is of whole groups of three bytes."""
+        rest = b""
+        async with aclosing(self._store.read(stored)) as pieces:
+            async for piece in pieces:
+                data = rest + piece
+                whole = len(data) - len(data) % 3
+                rest = data[whole:]
+                if whole:
+                    yield b64encode(data[:whole])
+        if rest:
+            yield b64encode(rest)

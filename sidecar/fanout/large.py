@@ -10,6 +10,7 @@ from sidecar.model.delivery import Part
 from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation
 from sidecar.model.outcome import Outcome, Recorded, Verdict
+from sidecar.model.shape import Style
 from sidecar.model.stored import StoredObject
 from sidecar.offload.bodies import Bodies
 from sidecar.offload.errors import OffloadError
@@ -68,13 +69,23 @@ class LargeCalls:
         parts: What stands in the ledger.
         threshold: Largest response in bytes that stays in memory.
         link_name: Names what is behind a call's result-upload-url, after the token of its callback address.
+        style_for: Tells how an object is marked that is stored for a webhook, by its callback-url.
     """
 
-    def __init__(self, bodies: Bodies, parts: Parts, *, threshold: int, link_name: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        bodies: Bodies,
+        parts: Parts,
+        *,
+        threshold: int,
+        link_name: Callable[[str], str],
+        style_for: Callable[[str], Style | None] = lambda _: None,
+    ) -> None:
         self.threshold = threshold
         self._bodies = bodies
         self._parts = parts
         self._link_name = link_name
+        self._style_for = style_for
 
     def request(self, stored: bytes) -> RequestBody:
         """Read a request body."""
@@ -89,7 +100,8 @@ class LargeCalls:
             if status in PASSING:
                 return None
             service = invocation.call.service
-            return self._bodies.open(invocation.job_id, service, headers=headers, route=invocation.route)
+            style = self._style_for(invocation.callback_url)
+            return self._bodies.open(invocation.job_id, service, headers=headers, route=invocation.route, style=style)
 
         return begin
 

@@ -15,6 +15,7 @@ from sidecar.model.job import JobView
 from sidecar.model.outcome import OutcomeKind, Recorded, Verdict
 from sidecar.model.problems import Problem
 from sidecar.model.route import ServiceCall
+from sidecar.model.shape import Shapes
 from sidecar.model.stored import StoredObject
 from sidecar.offload.bodies import Bodies
 from sidecar.offload.upload import Upload
@@ -107,12 +108,14 @@ class LargeCallbacks:
     Args:
         ledger: The ledger.
         bodies: Where bodies go.
+        shapes: How each endpoint likes its objects.
         longest: Seconds that an arriving body holds its deadline off at most.
     """
 
-    def __init__(self, ledger: Ledger, bodies: Bodies, *, longest: float) -> None:
+    def __init__(self, ledger: Ledger, bodies: Bodies, *, shapes: Shapes, longest: float) -> None:
         self._ledger = ledger
         self._bodies = bodies
+        self._shapes = shapes
         self._longest = longest
 
     async def begin(
@@ -124,8 +127,9 @@ class LargeCallbacks:
             return Comparison(standing) if may_be_repeated(standing) else standing
         lift = partial(self._lift, job_id, service)
         try:
-            route = await self._route(job_id)
-            upload = self._bodies.open(job_id, service, headers=headers, route=route)
+            job = await self._job(job_id)
+            route, style = (None, None) if job is None else (job.route, self._shapes.of(job.endpoint).style)
+            upload = self._bodies.open(job_id, service, headers=headers, route=route, style=style)
         except BaseException:
             await lift()
             raise
@@ -176,10 +180,12 @@ class LargeCallbacks:
             await self._ledger.receiving(job_id, service, seconds=0.0)
 
     async def _route(self, job_id: UUID) -> str | None:
-        if not self._bodies.by_route:
-            return None
-        view = await self._ledger.job(job_id)
-        return None if view is None else view.route
+        job = await self._job(job_id) if self._bodies.by_route else None
+        return None if job is None else job.route
+
+    async def _job(self, job_id: UUID) -> JobView | None:
+        """Look the job up, where it matters whose body it is."""
+        return await self._ledger.job(job_id) if self._bodies.by_route or self._shapes.styled else None
 
 
 def may_be_repeated(standing: Recorded) -> bool:

@@ -135,5 +135,6 @@ def claimed_delivery(row: Mapping[str, Any], *, worker: int) -> Delivery:
         body=row["body"],
         stored=row["object"],
         upload_url=row["upload_url"],
+        uploaded=row["uploaded"],
         links_base=row["links_base"],
     )

@@ -32,6 +32,7 @@ class JobReader:
             correlation_id=job["correlation_id"],
             application=job["application"],
             route=job["route"],
+            endpoint=job["endpoint"],
             state=job["state"],
             links_base=job["links_base"],
             created_at=job["created_at"],
@@ -58,6 +59,8 @@ class JobReader:
                 body=row["body"],
                 finished_at=row["finished_at"],
                 stored=row["object"],
+                copy=row["copy"],
+                gone=row["gone"],
             )
             for row in await self._pool.fetch(self._queries.parts, job_id)
         ]

@@ -27,7 +27,9 @@ class Objects:
         lo, hi = await self._horizon.bounds()
         rows = await self._pool.fetch(self._queries.unmoved, lo, hi, limit, MAX_BYTES)
         return [
-            Unmoved(UUID(int=row["job_id"].int), row["service"], row["route"], row["headers"], row["body"])
+            Unmoved(
+                UUID(int=row["job_id"].int), row["service"], row["route"], row["endpoint"], row["headers"], row["body"]
+            )
             for row in rows
         ]
 
@@ -47,6 +49,10 @@ class Objects:
         """
         rows = await self._pool.fetch(self._queries.kept, job_id, service, stored)
         return bytes(rows[0]["object"])
+
+    async def uploaded(self, job_id: UUID, handed: bytes) -> None:
+        """Remember what became of the caller's own upload-url, see model.handed; the first word stands."""
+        await self._pool.fetch(self._queries.uploaded, job_id, handed)
 
     async def over(self, retention: float, limit: int = 100) -> list[KnownObject]:
         """Doom objects that are older than ``retention`` seconds and that no open work needs.

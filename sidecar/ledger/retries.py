@@ -150,5 +150,6 @@ def claimed_retry(row: Mapping[str, Any], *, worker: int) -> Retry:
         body=row["body"],
         stored=row["object"],
         upload_url=row["upload_url"],
+        uploaded=row["uploaded"],
         links_base=row["links_base"],
     )

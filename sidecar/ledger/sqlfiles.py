@@ -128,6 +128,7 @@ class Queries:
     unmoved: str
     unreachable_deliveries: str
     unreachable_retries: str
+    uploaded: str
     worker_beat: str
     worker_bury: str
     worker_leave: str

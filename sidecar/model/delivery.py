@@ -44,6 +44,7 @@ class Delivery:
     stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
     upload_url: str | None = None  # where the caller wants the result to be put
     links_base: str = ""  # what links to this sidecar begin with
+    uploaded: bytes | None = None  # what became of the upload-url before, see model.handed
 
     @property
     def message_id(self) -> str:
@@ -86,6 +87,8 @@ class Part:
     body: bytes
     finished_at: datetime | None
     stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
+    copy: bytes | None = None  # the stored object that a small body was copied to
+    gone: bool = False  # there was a body, and it is no longer kept
 
 
 def message_id(job_id: UUID, service: str, status: str) -> str:

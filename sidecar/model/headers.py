@@ -67,6 +67,12 @@ def decode_block(block: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
+def raw_pairs(block: bytes) -> list[tuple[bytes, bytes]]:
+    """Split a block into names and values as they were on the wire."""
+    found = [line.partition(b": ") for line in block.split(b"\r\n")] if block else []
+    return [(name, value) for name, _, value in found]
+
+
 def onward_block(
     raw: Iterable[tuple[bytes, bytes]], *, drop: Collection[str], more: Iterable[tuple[bytes, bytes]] = ()
 ) -> bytes:

@@ -94,6 +94,7 @@ class JobView:
     correlation_id: str
     application: str
     route: str
+    endpoint: str
     state: str
     links_base: str
     created_at: datetime

@@ -91,15 +91,20 @@ def aggregate_body(
     status: str,
     parts: Sequence[Part],
     downloads: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    notice: str | None = None,
 ) -> bytes:
-    """Render the one message of ``gather: all`` from the stored parts, in the order they are given."""
+    """Render the one message of ``gather: all`` from the stored parts, in the order they are given.
+
+    ``notice`` says why all of it was not put to the caller's own upload-url.
+    """
     return orjson.dumps(
         {
             "type": "aggregate_result",
             "job_id": str(job_id),
             "correlation_id": correlation_id,
             "status": status,
-            "results": [_part(part, downloads.get(part.service)) for part in parts],
+            **({} if notice is None else {"upload_failed": notice}),
+            "results": [part_entry(part, downloads.get(part.service)) for part in parts],
         }
     )
 
@@ -122,8 +127,8 @@ def indirect_body(
     Args:
         job_id: The job.
         correlation_id: Its correlation id.
-        service: The service, '' for none.
-        status: ``succeeded`` or ``failed``.
+        service: The service, '' for the aggregate.
+        status: ``succeeded``, ``failed``, or ``partial`` of an aggregate.
         headers: The body's content headers, as the service sent them.
         stored: The object.
         link: ``url``, ``expires_at`` and ``refresh_url`` of a download, or ``url`` and ``etag`` of an upload.
@@ -137,7 +142,7 @@ def indirect_body(
         "type": "indirect_result",
         "job_id": str(job_id),
         "correlation_id": correlation_id,
-        "service": service,
+        "service": service or None,
         "status": status,
         "content_type": content_type,
         **_described(stored, described.get("content-encoding")),
@@ -150,7 +155,8 @@ def indirect_body(
     return orjson.dumps(document)
 
 
-def _part(part: Part, download: Mapping[str, str] | None) -> dict[str, Any]:
+def part_entry(part: Part, download: Mapping[str, str] | None) -> dict[str, Any]:
+    """Describe one service's share of an aggregate, with its body or with the link to it."""
     headers = {name.lower(): value for name, value in decode_block(part.headers)}
     content_type = headers.get("content-type", "application/octet-stream")
     encoding = headers.get("content-encoding")

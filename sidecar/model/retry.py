@@ -63,6 +63,7 @@ class Retry:
     stored: bytes | None  # see model.stored
     upload_url: str | None
     links_base: str
+    uploaded: bytes | None = None  # what became of the upload-url before, see model.handed
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,7 @@ class Unmoved:
     job_id: UUID
     service: str
     route: str
+    endpoint: str
     headers: bytes  # content headers
     body: bytes
 

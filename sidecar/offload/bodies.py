@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+from sidecar.model.headers import raw_pairs
+from sidecar.model.shape import Style
 from sidecar.model.stored import StoredObject
 from sidecar.offload.errors import OffloadError
 from sidecar.offload.keys import REQUEST, object_key
@@ -39,7 +41,15 @@ class Bodies:
         self._prefix = prefix
         self._places = places
 
-    def open(self, job_id: UUID, service: str, *, headers: Iterable[tuple[bytes, bytes]], route: str | None) -> Upload:
+    def open(
+        self,
+        job_id: UUID,
+        service: str,
+        *,
+        headers: Iterable[tuple[bytes, bytes]],
+        route: str | None,
+        style: Style | None = None,
+    ) -> Upload:
         """Begin an upload under a key of its own.
 
         Args:
@@ -47,6 +57,7 @@ class Bodies:
             service: The service, or '' for the request's own body.
             headers: The raw headers that came with the body.
             route: The route's path.
+            style: How compression is marked; the store's own by default.
 
         Raises:
             OffloadUnavailable: The store's client is not open.
@@ -61,9 +72,22 @@ class Bodies:
             content_disposition=content.get(b"content-disposition"),
             content_encoding=None if encoding.lower() in UNCODED else _ascii(encoding),
             coding=self.store.coding,
+            style=style,
             bucket=place.bucket,
             prefix=place.prefix,
         )
+
+    async def keep(
+        self, job_id: UUID, service: str, body: bytes, *, headers: bytes, route: str, style: Style | None
+    ) -> StoredObject:
+        """Store a small body; ``headers`` is the block that describes it, the rest is as for :meth:`open`.
+
+        Raises:
+            OffloadError: The store is away, or said no.
+        """
+        async with self.open(job_id, service, headers=raw_pairs(headers), route=route, style=style) as upload:
+            await upload.write(body)
+            return await upload.finish()
 
     def offered(self, job_id: UUID, service: str, *, random: str, route: str | None) -> tuple[str, str]:
         """Tell bucket and key of the object that a service may upload by itself; it is the same at every call."""

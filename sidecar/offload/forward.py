@@ -14,7 +14,6 @@ from yarl import URL
 
 from sidecar.model.stored import StoredObject
 from sidecar.offload.errors import OffloadError
-from sidecar.offload.reading import RawBody
 from sidecar.offload.store import ObjectStore
 
 LARGEST: Final = 5 * 1024**3  # bytes; S3's limit for one PUT
@@ -81,17 +80,48 @@ async def forward(
     """
     if stored.stored_size > LARGEST:
         return Failed(Obstacle.TOO_LARGE)
-    headers = {"Content-Length": str(stored.stored_size)}
-    headers |= content_headers(url, content_type=content_type, content_encoding=content_encoding)
     try:
         async with asyncio.timeout(timeout), store.read_raw(stored) as raw:
-            source = _Source(raw)
-            try:
-                return await _put(session, url, headers, source)
-            except aiohttp.ClientError:
-                if source.error is not None:
-                    raise source.error from None
-                return Failed(Obstacle.UNREACHABLE)
+            return await put_pieces(
+                url,
+                raw.chunks(),
+                size=stored.stored_size,
+                session=session,
+                content_type=content_type,
+                content_encoding=content_encoding,
+                timeout=timeout,
+            )
+    except TimeoutError:
+        return Failed(Obstacle.TIMEOUT)
+
+
+async def put_pieces(
+    url: str,
+    pieces: AsyncGenerator[bytes, None],
+    *,
+    size: int,
+    session: aiohttp.ClientSession,
+    content_type: str | None,
+    content_encoding: str | None,
+    timeout: float,
+) -> Uploaded | Failed:
+    """Put ``size`` bytes that come in pieces; the rest is as for :func:`forward`.
+
+    Raises:
+        OffloadError: Our own store, which the pieces come from, failed.
+    """
+    if size > LARGEST:
+        return Failed(Obstacle.TOO_LARGE)
+    headers = {"Content-Length": str(size)}
+    headers |= content_headers(url, content_type=content_type, content_encoding=content_encoding)
+    source = _Source(pieces)
+    try:
+        async with asyncio.timeout(timeout):
+            return await _put(session, url, headers, source)
+    except aiohttp.ClientError:
+        if source.error is not None:
+            raise source.error from None
+        return Failed(Obstacle.UNREACHABLE)
     except TimeoutError:
         return Failed(Obstacle.TIMEOUT)
 
@@ -110,15 +140,15 @@ def content_headers(url: str, *, content_type: str | None, content_encoding: str
 
 
 class _Source:
-    """The stored bytes as aiohttp wants them. It keeps our own store's error, which aiohttp would take for its own."""
+    """The pieces as aiohttp wants them. It keeps our own store's error, which aiohttp would take for its own."""
 
-    def __init__(self, raw: RawBody) -> None:
-        self._raw = raw
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        self._pieces = pieces
         self.error: OffloadError | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         try:
-            async with aclosing(self._raw.chunks()) as chunks:
+            async with aclosing(self._pieces) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except OffloadError as error:

@@ -12,6 +12,7 @@ from uuid import UUID
 from aiobotocore.session import AioSession
 
 from sidecar.model.errors import ConfigError
+from sidecar.model.shape import Style
 from sidecar.model.stored import Coding, StoredObject
 from sidecar.offload.client import open_client, read_keys, sse_parameters
 from sidecar.offload.errors import OffloadRefused, OffloadUnavailable
@@ -23,7 +24,7 @@ from sidecar.offload.presentation import named_attachment, object_parameters
 from sidecar.offload.reading import RawBody, opened, unpacked
 from sidecar.offload.signing import Signers
 from sidecar.offload.upload import Upload
-from sidecar.settings.offload import OffloadSettings, Style
+from sidecar.settings.offload import OffloadSettings
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from sidecar.model.headers import decode_block
 from sidecar.model.retry import Unmoved
-from sidecar.model.stored import StoredObject
+from sidecar.model.shape import Shapes
+from sidecar.offload.bodies import Bodies
 from sidecar.offload.errors import OffloadError, OffloadRefused
-from sidecar.offload.store import ObjectStore
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 
@@ -26,9 +25,10 @@ class Objects(Protocol):
 class Offload:
     """Move one batch; the ledger names the winner of two replicas, the loser removes its own copy."""
 
-    def __init__(self, objects: Objects, store: ObjectStore, *, log: EventLog) -> None:
+    def __init__(self, objects: Objects, bodies: Bodies, *, shapes: Shapes, log: EventLog) -> None:
         self._objects = objects
-        self._store = store
+        self._bodies = bodies
+        self._shapes = shapes
         self._log = log
 
     async def run_once(self) -> bool:
@@ -48,17 +48,15 @@ class Offload:
         return bool(waiting) and not refused
 
     async def _move(self, body: Unmoved) -> bool:
-        headers = {name.lower(): value for name, value in decode_block(body.headers)}
-        stored: StoredObject = await self._store.put(
-            body.body,
+        stored = await self._bodies.keep(
             body.job_id,
             body.service,
-            content_type=headers.get("content-type"),
-            content_disposition=headers.get("content-disposition"),
-            content_encoding=headers.get("content-encoding"),
-            coding=self._store.coding,
+            body.body,
+            headers=body.headers,
+            route=body.route,
+            style=self._shapes.of(body.endpoint).style,
         )
         if await self._objects.moved(body.job_id, body.service, stored.dump()):
             return True
-        await self._store.delete([stored])
+        await self._bodies.store.delete([stored])
         return False

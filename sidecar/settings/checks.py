@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sidecar.model.callback_url import parse_webhook_url
 from sidecar.settings.root import Settings
-from sidecar.settings.units import DAY, render_duration
+from sidecar.settings.units import DAY, render_duration, render_size
 
 AFTER_DEADLINE = DAY  # the last delivery of a job may be this long after its deadline
 REDRIVE_WINDOW = DAY  # and operators may repeat a failed one this much later
@@ -16,6 +16,18 @@ def contradictions(settings: Settings) -> Iterator[str]:
     yield from _retention(settings)
     yield from _names(settings)
     yield from _addresses(settings)
+    yield from _thresholds(settings)
+
+
+def _thresholds(settings: Settings) -> Iterator[str]:
+    most = settings.database.max_body
+    for index, endpoint in enumerate(settings.webhook.endpoints):
+        if settings.stores_objects and endpoint.threshold is not None and endpoint.threshold > most:
+            yield (
+                f"webhook.endpoints[{index}].threshold: {render_size(endpoint.threshold)} is more than"
+                f" database.max_body ({render_size(most)}), the largest body that one message is held in memory for;"
+                " lower it, or raise database.max_body"
+            )
 
 
 def _times(settings: Settings) -> Iterator[str]:

@@ -5,12 +5,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from sidecar.model.shape import Style
 from sidecar.settings.addresses import BaseUrl
 from sidecar.settings.section import Section
 from sidecar.settings.units import DAY, HOUR, KIB, Duration, Size, lasting
 
 BucketName = Annotated[str, Field(min_length=3, max_length=63)]
-Style = Literal["encoded", "file"]
 
 
 class StoreKeys(Section):

@@ -91,13 +91,11 @@ def _offload(settings: Settings) -> Iterator[tuple[str, str]]:
     if given and not settings.stores_objects:
         yield "offload", stays
     for index, endpoint in enumerate(settings.webhook.endpoints):
-        if endpoint.threshold is not None or endpoint.style is not None:
-            why = "offload.threshold and offload.style hold for all endpoints in this version"
-            yield f"webhook.endpoints[{index}]", why
+        if not settings.stores_objects and (endpoint.threshold is not None or endpoint.style is not None):
+            yield f"webhook.endpoints[{index}]", stays
     for index, route in enumerate(settings.routes):
-        if route.offload is not None:
-            kept = "large bodies go there; small ones of messages that are sent again still go to offload.bucket"
-            yield f"routes[{index}].offload", kept if settings.stores_objects else stays
+        if route.offload is not None and not settings.stores_objects:
+            yield f"routes[{index}].offload", stays
         for place, service in enumerate(route.services):
             if service.offer_upload and not settings.stores_objects:
                 yield (

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, model_validator
 
+from sidecar.model.shape import Style
 from sidecar.settings.addresses import BaseUrl, Url
-from sidecar.settings.offload import Style
 from sidecar.settings.secrets import FROM_WORDS, SecretLines
 from sidecar.settings.section import Section
 from sidecar.settings.service_users import ServiceUser
@@ -72,7 +72,7 @@ class WebhookEndpoint(Section):
     match: Url
     """Beginning of the callback-urls that belong to it; the longest match counts."""
     threshold: Size | None = None
-    """Largest body that is sent directly, a size. Unset: offload.threshold."""
+    """Largest body that is sent directly, a size, at most database.max_body. Unset: offload.threshold."""
     style: Style | None = None
     """How compressed objects are marked. Unset: offload.style."""
     signing: WebhookSigning | None = None

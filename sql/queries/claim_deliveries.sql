@@ -22,6 +22,6 @@ WITH c AS MATERIALIZED (
       AND (b.bytes <= $7::bigint OR b.place = 1)
     RETURNING d.job_id, d.service, d.endpoint, d.claim, d.kind, d.status, d.attempts, b.due, b.headers, b.body, b.object
 )
-SELECT u.*, j.callback_url, j.correlation_id, j.route, j.traceparent, j.services_total, j.links_base, j.upload_url
+SELECT u.*, j.callback_url, j.correlation_id, j.route, j.traceparent, j.services_total, j.links_base, j.upload_url, j.uploaded
 FROM u JOIN job j ON j.job_id = u.job_id AND j.job_id BETWEEN $1::uuid AND $2::uuid
 ORDER BY u.due, u.job_id

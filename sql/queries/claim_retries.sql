@@ -22,6 +22,6 @@ WITH c AS MATERIALIZED (
 )
 SELECT u.job_id, u.service, u.claim, u.kind, u.status, u.endpoint, u.attempts, u.retry_count, u.first_failed_at,
        u.last_status, u.last_reason, u.callback_url, u.correlation_id, u.route, u.traceparent, u.services_total,
-       u.message_id, u.object, u.due, u.headers, u.body, coalesce(j.links_base, '') AS links_base, j.upload_url
+       u.message_id, u.object, u.due, u.headers, u.body, coalesce(j.links_base, '') AS links_base, j.upload_url, j.uploaded
 FROM u LEFT JOIN job j ON j.job_id = u.job_id AND j.job_id BETWEEN $1::uuid AND $2::uuid
 ORDER BY u.due, u.job_id

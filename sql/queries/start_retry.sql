@@ -1,6 +1,7 @@
 -- The first attempt at a message failed in a way that a repetition may cure: its delivery becomes 'retrying', and its row
--- in the ledger of retries is made with it. Fenced by owner and claim. A stored body is named at once; a small one stays
--- in payload until it is moved. `n` is the place in the batch of each row that was still owned.
+-- in the ledger of retries is made with it. Fenced by owner and claim. A stored body is named at once, and so is the copy
+-- that was made of a small one for this attempt; another small one stays in payload until it is moved. `n` is the place in
+-- the batch of each row that was still owned.
 WITH c AS MATERIALIZED (
     SELECT * FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::int[], $8::text[], $9::float8[],
                          $10::float8[])
@@ -18,11 +19,14 @@ WITH c AS MATERIALIZED (
                                    next_attempt_at, last_attempt_at, last_status, last_reason, history, created_at)
     SELECT u.job_id, u.service, j.correlation_id, j.route, u.kind, u.status, j.callback_url, u.endpoint,
            j.services_total, j.traceparent,
-           u.job_id || ':' || coalesce(nullif(u.service, ''), 'all') || ':' || u.status, p.object, u.attempts, now(),
+           u.job_id || ':' || coalesce(nullif(u.service, ''), 'all') || ':' || u.status, coalesce(p.object, o.object),
+           u.attempts, now(),
            now() + make_interval(secs => u.wait), now(), u.code, u.reason,
            ledger_history('[]', u.code, u.reason, u.seconds), now()
     FROM u JOIN job j ON j.job_id = u.job_id AND j.job_id BETWEEN $1::uuid AND $2::uuid
     LEFT JOIN payload p ON p.job_id = u.job_id AND p.service = u.service AND u.service <> ''
                        AND p.job_id BETWEEN $1::uuid AND $2::uuid
+    LEFT JOIN stored_object o ON o.job_id = u.job_id AND o.service = u.service AND u.service <> ''
+                             AND o.doomed_at IS NULL
 )
 SELECT n FROM u

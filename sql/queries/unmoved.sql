@@ -1,7 +1,7 @@
 -- Pending retries whose body lies in Postgres only, oldest failure first, bounded in bytes as claims are. An aggregate has
 -- no body of its own.
 WITH c AS MATERIALIZED (
-    SELECT r.job_id, r.service, r.route, r.first_failed_at, p.headers, p.body
+    SELECT r.job_id, r.service, r.route, r.endpoint, r.first_failed_at, p.headers, p.body
     FROM oas_webhook_retry r
     JOIN payload p ON p.job_id = r.job_id AND p.service = r.service AND p.job_id BETWEEN $1::uuid AND $2::uuid
     WHERE r.state = 'pending' AND r.object IS NULL AND r.kind <> 'aggregate' AND r.job_id BETWEEN $1::uuid AND $2::uuid
@@ -11,4 +11,4 @@ WITH c AS MATERIALIZED (
     SELECT c.*, sum(octet_length(c.body) + 1) OVER w AS bytes, row_number() OVER w AS place
     FROM c WINDOW w AS (ORDER BY c.first_failed_at, c.job_id, c.service)
 )
-SELECT job_id, service, route, headers, body FROM b WHERE bytes <= $4::bigint OR place = 1 ORDER BY place
+SELECT job_id, service, route, endpoint, headers, body FROM b WHERE bytes <= $4::bigint OR place = 1 ORDER BY place

@@ -221,6 +221,7 @@ def make_job_view(**over: Any) -> JobView:
         correlation_id="c-1",
         application="shop",
         route="/orders",
+        endpoint="https://hooks.example:443/crm/1.0",
         state="open",
         links_base="https://gw.example/orders/1.0",
         created_at=NOW,

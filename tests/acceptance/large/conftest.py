@@ -10,6 +10,7 @@ from sidecar.dev.object_store import EmbeddedStore
 from sidecar.dev.ports import free_port
 from sidecar.offload.store import ObjectStore
 from tests.acceptance.conftest import MakeReplica
+from tests.acceptance.harness.replica import Replica
 from tests.acceptance.harness.site import route, service
 from tests.acceptance.harness.world import World
 from tests.acceptance.large.bench import Backend, Bench
@@ -46,22 +47,40 @@ def offload(store_server: EmbeddedStore, tmp_path: Path, download: str) -> dict[
 
 
 @pytest.fixture
-async def bench(
-    world: World, make_replica: MakeReplica, store_server: EmbeddedStore, database: str, offload: dict[str, Any]
-) -> AsyncIterator[Bench]:
-    backend = Backend(free_port())
-    await backend.server.start()
+def over(offload: dict[str, Any]) -> dict[str, Any]:
+    """What is added to the settings; tests override it."""
+    return {"offload": offload}
+
+
+@pytest.fixture
+def backend() -> Backend:
+    return Backend(free_port())
+
+
+@pytest.fixture
+def routes(backend: Backend) -> list[dict[str, Any]]:
+    """The routes; tests override them."""
     origin = backend.server.url
-    replica = make_replica(
-        [
-            route("/one", service("billing", origin)),
-            route("/stock", service("stock", origin, completion="response")),
-            route("/offered", service("billing", origin, offer_upload=True)),
-            route("/each", service("billing", origin), service("stock", origin)),
-            route("/all", service("billing", origin), service("stock", origin), gather="all"),
-        ],
-        over={"offload": offload},
-    )
+    return [
+        route("/one", service("billing", origin)),
+        route("/stock", service("stock", origin, completion="response")),
+        route("/offered", service("billing", origin, offer_upload=True)),
+        route("/each", service("billing", origin), service("stock", origin)),
+        route("/all", service("billing", origin), service("stock", origin), gather="all"),
+    ]
+
+
+@pytest.fixture
+def replica(make_replica: MakeReplica, routes: list[dict[str, Any]], over: dict[str, Any]) -> Replica:
+    """The process, not yet started."""
+    return make_replica(routes, over=over)
+
+
+@pytest.fixture
+async def bench(
+    world: World, replica: Replica, store_server: EmbeddedStore, database: str, backend: Backend
+) -> AsyncIterator[Bench]:
+    await backend.server.start()
     store = ObjectStore(real_settings(store_server), environ={})
     await store.start()
     try:

@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 from sidecar.ledger import Ledger
+from sidecar.model.handed import Handed
 from sidecar.model.outcome import OutcomeKind, ResultStatus, Verdict, stored_digest
 from sidecar.model.retry import KnownObject, RetryVerdict, Unmoved
 from sidecar.model.route import Gather
@@ -16,7 +17,15 @@ from tests.integration.ledger.kit import (
     replica,
     stored,
 )
-from tests.integration.ledger.retrying import claimed, make_object, make_retry_end, retrying, row_of
+from tests.integration.ledger.retrying import (
+    claimed,
+    delivering,
+    make_failure,
+    make_object,
+    make_retry_end,
+    retrying,
+    row_of,
+)
 
 HOUR = 3600.0
 RETENTION = 12 * HOUR
@@ -93,7 +102,7 @@ async def test_small_bodies_of_pending_retries_are_moved_once(database: str) -> 
     async with replica(database) as here, replica(database) as there:
         first, second = await retrying(here), await retrying(here, body=b"other")
         expected = [
-            Unmoved(job.job_id, "billing", job.route, b"content-type: text/plain\r\n", body)
+            Unmoved(job.job_id, "billing", job.route, job.endpoint, b"content-type: text/plain\r\n", body)
             for job, body in ((first, b"done"), (second, b"other"))
         ]
         assert await here.ledger.objects.unmoved() == expected
@@ -124,6 +133,29 @@ async def test_a_copy_for_a_first_attempt_is_known_and_stays_the_one_of_its_retr
         assert not await objects.moved(job.job_id, "billing", SECOND)
         assert await objects.unmoved() == []
         assert (await row_of(database, job.job_id))["object_key"] == "first"
+
+
+async def test_a_copy_for_a_first_attempt_is_what_its_retry_links_at_once(database: str) -> None:
+    async with replica(database) as here:
+        job, (message,) = await delivering(here)
+        assert await here.ledger.objects.kept(job.job_id, "billing", FIRST) == FIRST
+        (part,) = await here.ledger.parts(job.job_id)
+        assert (part.stored, part.copy, part.body) == (None, FIRST, b"done")
+        await here.ledger.finish(make_failure(message))
+        assert await here.ledger.objects.unmoved() == []
+        (retry,) = await claimed(here)
+        assert (retry.stored, retry.body) == (FIRST, b"done")
+
+
+async def test_what_became_of_an_upload_url_is_remembered_and_the_url_forgotten(database: str) -> None:
+    async with replica(database) as here:
+        job, (message,) = await delivering(here, upload_url="https://up.example/put?signed")
+        handed = Handed(url="https://up.example/put", etag="e").dump()
+        await here.ledger.objects.uploaded(job.job_id, handed)
+        await here.ledger.objects.uploaded(job.job_id, Handed(failure="upload_expired").dump())  # it came later
+        await here.ledger.finish(make_failure(message))
+        (retry,) = await claimed(here)
+        assert (retry.uploaded, retry.upload_url) == (handed, None)
 
 
 def old_id(ledger: Ledger) -> UUID:

@@ -11,11 +11,11 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from sidecar.dev.object_store import EmbeddedStore
+from sidecar.model.shape import Style
 from sidecar.model.stored import Coding, StoredObject
 from sidecar.offload.errors import OffloadRefused, OffloadUnavailable
 from sidecar.offload.store import ObjectStore
 from sidecar.offload.upload import PART, Upload
-from sidecar.settings.offload import Style
 from tests.integration.offload.builders import (
     MIB,
     keys_of,

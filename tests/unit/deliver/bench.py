@@ -12,8 +12,10 @@ from sidecar.deliver.stage import Deliver, DeliverLimits
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.delivery import DeliveryEnd, Part
 from sidecar.model.errors import LedgerUnavailable
+from sidecar.model.handed import Handed
 from sidecar.model.outcome import MessageKind, ResultStatus
 from sidecar.model.retry import EndpointState, RetryEnd, RetryState
+from sidecar.model.shape import Shape, Shapes
 from sidecar.model.stored import StoredObject
 from sidecar.offload.errors import OffloadUnavailable
 from sidecar.outbound.requests import Failure, Reply
@@ -66,8 +68,10 @@ class Store:
 
     def __init__(self) -> None:
         self.away = False
-        self.kept: list[Message] = []
-        self.handed: Mapping[str, str] | str = {"url": "https://caller.example/put", "etag": "e-9"}
+        self.kept: list[Message | Part] = []
+        self.handed = Handed(url="https://caller.example/put", etag="e-9")
+        self.put: list[Message] = []
+        self.bodies: dict[str, bytes] = {}
 
     def _there(self) -> None:
         if self.away:
@@ -77,13 +81,24 @@ class Store:
         self._there()
         return {"url": f"https://store.example/{stored.key}?signed", "expires_at": NOW.isoformat()}
 
-    async def keep(self, message: Message) -> StoredObject:
+    async def keep(self, message: Message, part: Part | None = None) -> StoredObject:
         self._there()
-        self.kept.append(message)
-        return make_stored(message.body)
+        self.kept.append(message if part is None else part)
+        return make_stored(message.body if part is None else part.body)
 
-    async def hand_over(self, stored: StoredObject, message: Message) -> Mapping[str, str] | str:  # noqa: ARG002 - a protocol
+    async def read(self, stored: StoredObject) -> bytes:
         self._there()
+        return self.bodies[stored.key]
+
+    async def hand_over(self, stored: StoredObject, message: Message) -> Handed:  # noqa: ARG002 - a protocol
+        self._there()
+        self.put.append(message)
+        return self.handed
+
+    async def hand_over_aggregate(self, message: Message, parts: Sequence[Part]) -> Handed:
+        self._there()
+        self.put.append(message)
+        self.whole = list(parts)
         return self.handed
 
 
@@ -135,7 +150,7 @@ class Bench:
             ledger=self.ledger,
             retries=Retries(self.ledger),
             send=self._send,
-            contents=Contents(parts=self.ledger, store=store, inline_small=True),
+            contents=Contents(parts=self.ledger, store=store, shapes=Shapes(Shape(1024)), inline_small=True),
             health=EndpointHealth(self.endpoints, full_speed=per_endpoint, probe_lease=45.0),
             policy=RetryPolicy(),
             silence=SilenceRule(),

@@ -8,15 +8,17 @@ from typing import Any
 import orjson
 import pytest
 
-from sidecar.deliver.content import Content, Contents, Message
+from sidecar.deliver.content import READ_AT_ONCE, Content, Contents, Message
+from sidecar.model.handed import Handed
 from sidecar.model.outcome import MessageKind
+from sidecar.model.shape import Shape, Shapes
 from sidecar.offload.errors import OffloadUnavailable
 from tests.unit.builders import JOB, NOW, make_delivery, make_retry, make_stored
 from tests.unit.deliver.bench import Ledger, Store
 
 BODY = b'{"total": 1}'
 STORED = make_stored(BODY).dump()
-LARGE = make_stored(b"x" * 999).dump()
+LARGE = make_stored(b"x" * 1999).dump()
 LINK = {
     "url": f"https://store.example/{JOB}/billing?signed",
     "expires_at": NOW.isoformat(),
@@ -24,8 +26,11 @@ LINK = {
 }
 
 
-def contents(store: Store | None, *, inline_small: bool = True) -> Contents:
-    return Contents(parts=Ledger(), store=store, inline_small=inline_small)
+def contents(
+    store: Store | None, *, inline_small: bool = True, direct: int = 1024, ledger: Ledger | None = None
+) -> Contents:
+    shapes = Shapes(Shape(1024), {make_delivery().endpoint: Shape(direct)})
+    return Contents(parts=ledger or Ledger(), store=store, shapes=shapes, inline_small=inline_small)
 
 
 def read(content: Content) -> Any:
@@ -55,7 +60,7 @@ async def test_a_retry_is_an_indirect_message_with_its_small_body_along() -> Non
 async def test_no_body_travels_along_by_the_setting_or_when_it_is_large(*, inline_small: bool, body: bytes) -> None:
     document = read(await contents(Store(), inline_small=inline_small).of(make_retry(stored=LARGE, body=body)))
     assert "inline" not in document
-    assert document["size"] == 999
+    assert document["size"] == 1999
 
 
 async def test_a_large_result_is_linked_at_its_first_attempt() -> None:
@@ -95,10 +100,10 @@ async def test_a_result_goes_to_the_callers_own_upload_url() -> None:
 
 async def test_an_upload_that_failed_is_told_and_replaced_by_a_link() -> None:
     store = Store()
-    store.handed = "status_403"
+    store.handed = Handed(failure="upload_refused")
     message = make_retry(stored=LARGE, body=b"", upload_url="https://caller.example/put?signed")
     document = read(await contents(store).of(message))
-    assert (document["upload_failed"], document["download"]) == ("status_403", LINK)
+    assert (document["upload_failed"], document["download"]) == ("upload_refused", LINK)
     assert "upload" not in document
 
 
@@ -124,10 +129,101 @@ async def test_nothing_can_be_linked_without_a_store() -> None:
 async def test_an_aggregate_links_its_large_parts_afresh_and_carries_the_small() -> None:
     ledger = Ledger()
     ledger.rows += [replace(ledger.rows[0], service="scans", body=b"", stored=LARGE)]
-    made = Contents(parts=ledger, store=Store(), inline_small=True)
-    content = await made.of(make_retry(service="", kind=MessageKind.AGGREGATE, body=b""))
+    content = await contents(Store(), ledger=ledger).of(make_retry(service="", kind=MessageKind.AGGREGATE, body=b""))
     small, large = read(content)["results"]
     assert (content.kind, small["body"]) == (MessageKind.AGGREGATE, [1])
     assert large["download"]["refresh_url"].endswith(f"/_jobs/{JOB}/results/scans")
     assert large["download"]["url"].startswith("https://store.example/")
-    assert (large["size"], "body" in large) == (999, False)
+    assert (large["size"], "body" in large) == (1999, False)
+
+
+async def test_a_body_that_is_more_than_its_endpoint_takes_is_stored_and_linked() -> None:
+    store = Store()
+    message = make_delivery()
+    content = await contents(store, direct=len(BODY) - 1).of(message)
+    assert (content.kind, store.kept) == (MessageKind.INDIRECT, [message])
+    assert "inline" not in read(content)
+    assert (await contents(store, direct=len(BODY)).of(message)).kind is MessageKind.DIRECT
+    store.away = True
+    with pytest.raises(OffloadUnavailable):
+        await contents(store, direct=1).of(message)
+
+
+async def test_an_endpoint_that_takes_more_is_sent_a_stored_body_directly_at_first() -> None:
+    store, body = Store(), b"x" * 1999
+    stored = make_stored(body)
+    store.bodies[stored.key] = body
+    made = contents(store, direct=1999)
+    content = await made.of(make_delivery(stored=LARGE, body=b""))
+    assert content == Content(MessageKind.DIRECT, make_delivery().headers, body, held=1999)
+    made.done(content)
+    assert (await made.of(make_retry(stored=LARGE, body=b""))).kind is MessageKind.INDIRECT
+    refused = await made.instead(make_delivery(stored=LARGE, body=b""), content)
+    assert refused is not None
+    assert (refused.kind, store.kept) == (MessageKind.INDIRECT, [])
+
+
+async def test_stored_bodies_that_are_sent_directly_wait_for_room_in_memory() -> None:
+    store = Store()
+    half = make_stored(b"", size=READ_AT_ONCE // 2 + 1)
+    store.bodies[half.key] = b""
+    made = contents(store, direct=READ_AT_ONCE)
+    message = make_delivery(stored=half.dump(), body=b"")
+    first = await made.of(message)
+    with pytest.raises(OffloadUnavailable):
+        await made.of(message)
+    made.done(first)
+    assert (await made.of(message)).kind is MessageKind.DIRECT
+
+
+async def test_what_was_put_to_the_upload_url_before_is_told_without_the_url() -> None:
+    store = Store()
+    message = make_retry(stored=LARGE, body=b"", uploaded=store.handed.dump())
+    assert read(await contents(store).of(message))["upload"] == {"url": "https://caller.example/put", "etag": "e-9"}
+
+
+def many_parts() -> Ledger:
+    ledger = Ledger()
+    first = ledger.rows[0]
+    ledger.rows = [replace(first, service=name, body=b'"' + b"1" * 600 + b'"') for name in ("a", "b", "c")]
+    return ledger
+
+
+AGGREGATE = make_retry(service="", kind=MessageKind.AGGREGATE, body=b"")
+
+
+async def test_small_parts_travel_inside_an_aggregate_up_to_the_threshold_in_total() -> None:
+    ledger, store = many_parts(), Store()
+    first, second, third = read(await contents(store, ledger=ledger).of(AGGREGATE))["results"]
+    assert ["body" in part for part in (first, second, third)] == [True, False, False]
+    assert store.kept == ledger.rows[1:]
+    assert second["download"]["refresh_url"].endswith("/results/b")
+    store.kept.clear()
+    ledger.rows[1:] = [replace(part, copy=STORED) for part in ledger.rows[1:]]
+    await contents(store, ledger=ledger).of(AGGREGATE)
+    assert store.kept == []  # they were stored for an earlier attempt
+    store.away = True
+    ledger.rows[1:] = [replace(part, copy=None) for part in ledger.rows[1:]]
+    assert all("body" in part for part in read(await contents(store, ledger=ledger).of(AGGREGATE))["results"])
+
+
+async def test_a_large_aggregate_goes_to_the_callers_own_upload_url() -> None:
+    ledger, store = many_parts(), Store()
+    store.handed = Handed(url="https://caller.example/put", etag="e-9", size=1900, sha256="ab" * 32)
+    message = replace(AGGREGATE, upload_url="https://caller.example/put?signed")
+    content = await contents(store, ledger=ledger).of(message)
+    document = read(content)
+    assert (content.kind, document["type"], document["service"]) == (MessageKind.INDIRECT, "indirect_result", None)
+    assert document["upload"] == {"url": "https://caller.example/put", "etag": "e-9"}
+    assert (document["size"], document["sha256"], document["content_type"]) == (1900, "ab" * 32, "application/json")
+    assert (store.whole, store.kept) == (ledger.rows, [])
+
+
+async def test_a_small_aggregate_needs_no_upload_and_a_failed_one_is_told() -> None:
+    store = Store()
+    message = replace(AGGREGATE, upload_url="https://caller.example/put?signed")
+    assert (await contents(store).of(message)).kind is MessageKind.AGGREGATE
+    assert store.put == []
+    store.handed = Handed(failure="upload_expired")
+    document = read(await contents(store, ledger=many_parts()).of(message))
+    assert (document["type"], document["upload_failed"]) == ("aggregate_result", "upload_expired")

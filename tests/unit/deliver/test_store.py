@@ -1,6 +1,6 @@
 """Small bodies that are stored so that they can be linked: each object has a name in the ledger, or is removed."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,24 +9,35 @@ import pytest
 
 from sidecar.deliver.store import MessageStore
 from sidecar.model.errors import LedgerUnavailable
+from sidecar.model.handed import Handed
+from sidecar.model.shape import Shape, Shapes
 from sidecar.model.stored import StoredObject
-from sidecar.offload.store import ObjectStore
+from sidecar.offload.bodies import Bodies
 from tests.unit.builders import JOB, make_retry, make_stored
 
 MADE = make_stored()
+SHAPES = Shapes(Shape(9, "file"))
+BODY = b"some bytes"
 OTHER = make_stored(b"other", key="another")
 
 
 class Bucket:
-    coding = "gzip"
-
     def __init__(self) -> None:
         self.puts: list[dict[str, Any]] = []
         self.deleted: list[StoredObject] = []
 
-    async def put(self, body: bytes, job_id: UUID, service: str, **more: Any) -> StoredObject:
-        self.puts.append({"body": body, "job_id": job_id, "service": service, **more})
+    @property
+    def store(self) -> "Bucket":
+        return self
+
+    async def keep(self, job_id: UUID, service: str, body: bytes, **more: Any) -> StoredObject:
+        self.puts.append({"job_id": job_id, "service": service, "body": body, **more})
         return MADE
+
+    async def read(self, stored: StoredObject) -> AsyncGenerator[bytes, None]:
+        assert stored == MADE
+        for piece in (BODY[:7], BODY[7:8], BODY[8:]):
+            yield piece
 
     async def delete(self, objects: Sequence[StoredObject]) -> None:
         self.deleted += objects
@@ -35,6 +46,7 @@ class Bucket:
 class Names:
     def __init__(self, named: StoredObject | Exception) -> None:
         self._named = named
+        self.handed: list[Handed] = []
 
     async def kept(self, job_id: UUID, service: str, stored: bytes) -> bytes:
         assert (job_id, service, StoredObject.load(stored)) == (JOB, "billing", MADE)
@@ -42,10 +54,16 @@ class Names:
             raise self._named
         return self._named.dump()
 
+    async def uploaded(self, job_id: UUID, handed: bytes) -> None:
+        assert job_id == JOB
+        self.handed.append(Handed.load(handed))
+        if isinstance(self._named, Exception):
+            raise self._named
+
 
 def message_store(bucket: Bucket, names: Names) -> MessageStore:
     unused = cast("aiohttp.ClientSession", None)
-    return MessageStore(cast("ObjectStore", bucket), names=names, uploads=unused, upload_timeout=1.0)
+    return MessageStore(cast("Bodies", bucket), names=names, shapes=SHAPES, uploads=unused, upload_timeout=1.0)
 
 
 async def test_a_body_is_stored_as_what_it_is_and_named() -> None:
@@ -53,8 +71,15 @@ async def test_a_body_is_stored_as_what_it_is_and_named() -> None:
     headers = b"Content-Type: text/csv\r\nContent-Encoding: br"
     assert await message_store(bucket, Names(MADE)).keep(make_retry(headers=headers)) == MADE
     (put,) = bucket.puts
-    assert (put["body"], put["content_type"], put["content_encoding"]) == (b'{"total": 1}', "text/csv", "br")
-    assert (put["coding"], bucket.deleted) == ("gzip", [])
+    assert put == {
+        "job_id": JOB,
+        "service": "billing",
+        "body": b'{"total": 1}',
+        "headers": headers,
+        "route": "/orders",
+        "style": "file",
+    }
+    assert bucket.deleted == []
 
 
 async def test_a_second_copy_is_removed_in_favour_of_the_first() -> None:

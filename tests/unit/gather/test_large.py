@@ -11,6 +11,7 @@ from sidecar.gather.large import Comparison, LargeCallbacks, Ledger, may_be_repe
 from sidecar.model.delivery import Part
 from sidecar.model.errors import LedgerUnavailable
 from sidecar.model.outcome import MessageKind, Recorded, ResultStatus, Verdict
+from sidecar.model.shape import Shape, Shapes
 from sidecar.model.stored import StoredObject
 from sidecar.offload.bodies import Bodies
 from tests.unit.builders import JOB, NOW, make_stored
@@ -70,7 +71,9 @@ async def test_a_loser_removes_its_own_object_unless_the_ledger_may_name_it(
     verdict: Verdict, stands: StoredObject | None, removed: list[StoredObject]
 ) -> None:
     bodies = Removed()
-    large = LargeCallbacks(cast("Ledger", Standing(stands)), cast("Bodies", bodies), longest=60.0)
+    large = LargeCallbacks(
+        cast("Ledger", Standing(stands)), cast("Bodies", bodies), shapes=Shapes(Shape(9)), longest=60.0
+    )
     await large.drop_loser(JOB, "billing", stored=MINE, recorded=Recorded(verdict))
     assert bodies.objects == removed
 

@@ -7,7 +7,9 @@ from uuid import UUID
 import pytest
 
 from sidecar.model.retry import KnownObject, Unmoved
+from sidecar.model.shape import Shape, Shapes
 from sidecar.model.stored import StoredObject
+from sidecar.offload.bodies import Bodies
 from sidecar.offload.errors import OffloadError, OffloadRefused, OffloadUnavailable
 from sidecar.offload.store import ObjectStore
 from sidecar.schedule.endpoints import Endpoints
@@ -15,6 +17,7 @@ from sidecar.schedule.offload import Offload
 from sidecar.schedule.prune_objects import PruneObjects
 from tests.unit.builders import JOB, Lines, make_stored
 
+PARTNER = "https://hooks.partner.example:443/"
 REFUSED = OffloadRefused("no", code="AccessDenied", status=403)
 
 
@@ -54,8 +57,6 @@ async def test_messages_of_endpoints_that_are_back_are_looked_after_too() -> Non
 
 
 class Store:
-    coding = None
-
     def __init__(self, *faults: OffloadError | None) -> None:
         self.puts: list[tuple[bytes, dict[str, Any]]] = []
         self.deleted: list[StoredObject] = []
@@ -65,7 +66,11 @@ class Store:
         if self._faults and (fault := self._faults.pop(0)) is not None:
             raise fault
 
-    async def put(self, body: bytes, job_id: UUID, service: str, **more: Any) -> StoredObject:
+    @property
+    def store(self) -> "Store":
+        return self
+
+    async def keep(self, job_id: UUID, service: str, body: bytes, **more: Any) -> StoredObject:
         assert (job_id, service) == (JOB, "billing")
         self._fail()
         self.puts.append((body, more))
@@ -81,7 +86,7 @@ class Objects:
 
     def __init__(self, *bodies: bytes, wanted: bool = True) -> None:
         headers = b"Content-Type: text/csv\r\ncontent-disposition: attachment"
-        self.waiting = [Unmoved(JOB, "billing", "/orders", headers, body) for body in bodies]
+        self.waiting = [Unmoved(JOB, "billing", "/orders", PARTNER, headers, body) for body in bodies]
         self.doomed = [KnownObject(JOB, "billing", make_stored(body).dump()) for body in bodies]
         self.named: list[bytes] = []
         self.forgotten: list[KnownObject] = []
@@ -106,14 +111,16 @@ class Objects:
 
 
 def offload(objects: Objects, store: Store, lines: Lines) -> Offload:
-    return Offload(objects, cast("ObjectStore", store), log=lines.log)
+    shapes = Shapes(Shape(99), {PARTNER: Shape(9, "file")})
+    return Offload(objects, cast("Bodies", store), shapes=shapes, log=lines.log)
 
 
 async def test_small_bodies_are_stored_first_and_named_next() -> None:
     objects, store, lines = Objects(b"1", b"2"), Store(), Lines()
     assert await offload(objects, store, lines).run_once()
     assert [body for body, _ in store.puts] == [b"1", b"2"]
-    assert store.puts[0][1]["content_type"] == "text/csv"
+    headers = b"Content-Type: text/csv\r\ncontent-disposition: attachment"
+    assert store.puts[0][1] == {"headers": headers, "route": "/orders", "style": "file"}
     assert [StoredObject.load(stored) for stored in objects.named] == [make_stored(b"1"), make_stored(b"2")]
     assert [(line["event"], line["bodies"]) for line in lines.events()] == [("body.moved", 2)]
 

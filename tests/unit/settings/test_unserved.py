@@ -99,12 +99,8 @@ def test_an_object_store_is_served_with_all_that_hangs_on_it() -> None:
         "offload__sse": {"type": "kms"},
         "offload__threshold": "1MiB",
         "retention__objects": "8d",
-        "routes": [make_route(services=[make_service(offer_upload=True)])],
+        "webhook__endpoints": [{**ENDPOINT, "threshold": "1KiB", "style": "file"}],
+        "routes": [make_route(offload={"bucket": "eu-results"}, services=[make_service(offer_upload=True)])],
     }
     assert names(fatal=True, **over) == []
     assert names(fatal=False, **over) == ["webhook.allow_hosts"]
-
-
-def test_what_a_route_says_of_its_bodies_is_served_in_part() -> None:
-    over = {"offload__bucket": "results", "routes": [make_route(offload={"bucket": "eu-results"})]}
-    assert names(fatal=False, **over) == ["webhook.allow_hosts", "routes[0].offload"]

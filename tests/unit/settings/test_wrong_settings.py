@@ -90,6 +90,13 @@ def test_anyone_may_be_sent_no_credentials() -> None:
             {"webhook__endpoints": [{"name": "a", "match": "https://a/"}, {"name": "a", "match": "https://b/"}]},
             "webhook.endpoints[1].name: a is there twice",
         ),
+        (
+            {
+                "offload__bucket": "results",
+                "webhook__endpoints": [{"name": "a", "match": "https://a/", "threshold": "33MiB"}],
+            },
+            "webhook.endpoints[0].threshold: 33MiB is more than database.max_body (32MiB)",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(over: dict[str, Any], line: str) -> None:
