@@ -104,6 +104,8 @@ class Sidecar:
         exposition = self._siblings or self._metrics
         await self._listeners.open_admin(exposition=exposition, why_not_ready=lambda: self._state)
         add("admin listener", self._listeners.close_admin)
+        self._guard([self._listeners.renewal(self._duty_failed)], "certificates")
+        add("certificates", partial(self._supervisor.cancel, "certificates"))
         self._stages = stages = self._handover.stages = await self._make_stages()
         add("ledger", self._ledger.stop)
         await self._start_ledger()

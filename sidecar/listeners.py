@@ -8,8 +8,12 @@ from sidecar.accept.request import AcceptRules
 from sidecar.accept.stage import Acceptor
 from sidecar.accept.view import Jobs
 from sidecar.gather.stage import Gather
+from sidecar.kit.periodic import Periodic
 from sidecar.model.errors import ConfigError
-from sidecar.settings.addresses import HostPort
+from sidecar.schedule.certificates import Certificates
+from sidecar.settings.admin import AdminSettings
+from sidecar.settings.callbacks import CallbackSettings
+from sidecar.settings.gateway import GatewaySettings
 from sidecar.settings.gateway import NoIdentity as NoIdentitySettings
 from sidecar.settings.gateway import SharedSecret as SharedSecretSettings
 from sidecar.settings.root import Settings
@@ -22,10 +26,17 @@ from sidecar.web.body import BodyReader
 from sidecar.web.callbacks import CallbacksHandler
 from sidecar.web.download import Downloads
 from sidecar.web.gateway import GatewayHandler
-from sidecar.web.protocol import Limits
+from sidecar.web.home import Limits
 from sidecar.web.server import Handler, Listener, serve
+from sidecar.web.tls import ServerTls
+
+RENEWAL_INTERVAL = 10.0
+"""Seconds between looks at the files of certificates."""
 
 _CLOSE_GRACE = 5.0
+
+Address = GatewaySettings | CallbackSettings | AdminSettings
+"""The settings of one listener: where, and how."""
 
 
 class Listeners:
@@ -37,11 +48,29 @@ class Listeners:
         self._metrics = metrics
         self._reuse_port = reuse_port
         self._open: dict[str, Listener] = {}
+        sections: dict[str, Address] = {
+            "gateway": settings.gateway,
+            "callbacks": settings.callbacks,
+            "admin": settings.admin,
+        }
+        self._tls = {
+            name: ServerTls(section.tls, setting=f"{name}.tls")
+            for name, section in sections.items()
+            if section.tls is not None
+        }
+        if self._tls:
+            text = "Unix time at which the first certificate of a listener expires."
+            metrics.gauge("certificate_expires", text, lambda: min(tls.expires_at for tls in self._tls.values()))
 
     @property
     def ports(self) -> dict[str, int]:
         """The port of each open listener, by name."""
         return {name: listener.port for name, listener in self._open.items()}
+
+    def renewal(self, on_error: Callable[[str, Exception], None]) -> Periodic:
+        """Make the duty that takes over certificates whose files changed."""
+        certificates = Certificates(list(self._tls.values()), log=self._log)
+        return Periodic("certificates", interval=RENEWAL_INTERVAL, run_once=certificates.run_once, on_error=on_error)
 
     async def open_admin(self, *, exposition: Exposition, why_not_ready: Callable[[], str | None]) -> None:
         """Open the listener for probes and metrics."""
@@ -52,7 +81,7 @@ class Listeners:
             open_paths=admin.open,
             tokens=[read_secret(token.token, token.token_file).get_secret_value() for token in admin.tokens],
         )
-        await self._serve("admin", admin.listen, handler)
+        await self._serve("admin", admin, handler)
 
     async def open_callbacks(self, *, gather: Gather) -> None:
         """Open the listener that services call back."""
@@ -66,7 +95,7 @@ class Listeners:
                 threshold=self._settings.threshold,
             ),
         )
-        await self._serve("callbacks", self._settings.callbacks.listen, handler)
+        await self._serve("callbacks", self._settings.callbacks, handler)
 
     async def open_gateway(
         self, *, rules: AcceptRules, acceptor: Acceptor, jobs: Jobs, downloads: Downloads | None
@@ -83,12 +112,13 @@ class Listeners:
                 limit=self._settings.max_request_body,
                 budget=gateway.max_in_flight_bytes,
                 idle_timeout=gateway.timeouts.body_idle,
+                total_timeout=gateway.timeouts.body,
                 threshold=self._settings.threshold,
             ),
             metrics=self._metrics,
             downloads=downloads,
         )
-        await self._serve("gateway", gateway.listen, handler)
+        await self._serve("gateway", gateway, handler)
 
     async def close(self) -> None:
         """Take no new connections, let requests under way end, close."""
@@ -103,14 +133,16 @@ class Listeners:
         """Close the admin listener."""
         await self._open.pop("admin").stop(1.0)
 
-    async def _serve(self, name: str, address: HostPort, handler: Handler) -> None:
+    async def _serve(self, name: str, section: Address, handler: Handler) -> None:
         gateway = self._settings.gateway
         limits = Limits(
             field=gateway.headers.field,
             count=gateway.headers.count,
             total=gateway.headers.total,
             head_timeout=gateway.timeouts.headers,
+            connections=section.max_connections,
         )
+        address = section.listen
         try:
             self._open[name] = await serve(
                 handler,
@@ -120,6 +152,7 @@ class Listeners:
                 log=self._log,
                 limits=limits,
                 reuse_port=self._reuse_port,
+                tls=self._tls.get(name),
             )
         except OSError as error:
             raise ConfigError(f"{name}.listen: {address} cannot be opened; {error.strerror or error}") from error

@@ -13,6 +13,7 @@ from sidecar.settings.load import load_settings
 from sidecar.settings.root import Settings
 from sidecar.settings.routes import RouteSettings
 from sidecar.settings.schema import settings_schema
+from sidecar.settings.tls import ListenerTls
 from sidecar.settings.units import render_duration, render_size
 from sidecar.settings.unserved import Unserved, unserved
 
@@ -57,9 +58,9 @@ def describe(settings: Settings, left_out: Iterable[Unserved]) -> Iterator[str]:
     """Yield the lines that tell people what was understood; no secret is among them."""
     yield "Listeners"
     gateway, callbacks = settings.gateway, settings.callbacks
-    yield f"  gateway    {gateway.listen}, identity {gateway.identity.type}"
-    yield f"  callbacks  {callbacks.listen}, services see {callbacks.base_url}"
-    yield f"  admin      {settings.admin.listen}"
+    yield f"  gateway    {gateway.listen}, {_tls(gateway.tls)}, identity {gateway.identity.type}"
+    yield f"  callbacks  {callbacks.listen}, {_tls(callbacks.tls)}, services see {callbacks.base_url}"
+    yield f"  admin      {settings.admin.listen}, {_tls(settings.admin.tls)}"
     yield from _limits(settings)
     yield "\nRoutes"
     for route in settings.routes:
@@ -72,6 +73,12 @@ def describe(settings: Settings, left_out: Iterable[Unserved]) -> Iterator[str]:
     if fatal:
         yield "\nNot served by this version, and not safe to ignore"
         yield from (f"  {item.name}: {item.why}" for item in fatal)
+
+
+def _tls(tls: ListenerTls | None) -> str:
+    if tls is None:
+        return "plain HTTP"
+    return "TLS" if tls.client_certificates == "none" else f"TLS (client certificates {tls.client_certificates})"
 
 
 def _limits(settings: Settings) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from sidecar.settings.addresses import HostPort, ListenAddress
 from sidecar.settings.secrets import FROM_WORDS, require_secret
 from sidecar.settings.section import Section
+from sidecar.settings.tls import ListenerTls
 
 
 class AdminToken(Section):
@@ -41,3 +42,7 @@ class AdminSettings(Section):
     """Paths that need no token."""
     tokens: tuple[AdminToken, ...] = ()
     """Bearer tokens that open everything else."""
+    max_connections: int = Field(default=256, ge=1)
+    """Most connections at once to one process; beyond them the answer is 503, and the connection ends."""
+    tls: ListenerTls | None = None
+    """TLS of this listener. Unset: it speaks plain HTTP."""

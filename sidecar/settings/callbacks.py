@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from sidecar.settings.addresses import BaseUrl, HostPort, ListenAddress
 from sidecar.settings.secrets import SecretLines, require_secret
 from sidecar.settings.section import Section
+from sidecar.settings.tls import ListenerTls
 from sidecar.settings.units import GIB, HOUR, Duration, Size, lasting, sized
 
 
@@ -22,6 +23,10 @@ class CallbackSettings(Section):
     """Largest callback body, a size; see also database.max_body."""
     body_timeout: Annotated[Duration, lasting("10ms", "24h")] = HOUR
     """Longest time that one callback body may take in all, a duration."""
+    max_connections: int = Field(default=4096, ge=1)
+    """Most connections at once to one process; beyond them the answer is 503, and the connection ends."""
+    tls: ListenerTls | None = None
+    """TLS of this listener. Unset: it speaks plain HTTP."""
     token_secrets: SecretLines | None = None
     """The secrets themselves, newest first: for the environment, never for the file."""
     token_secrets_file: Path | None = None

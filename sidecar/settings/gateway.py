@@ -8,7 +8,8 @@ from pydantic import Field, SecretStr, model_validator
 from sidecar.settings.addresses import BaseUrl, HeaderName, HostPort, ListenAddress, Url
 from sidecar.settings.secrets import FROM_WORDS, require_secret
 from sidecar.settings.section import Section
-from sidecar.settings.units import GIB, HOUR, KIB, MIB, SECOND, Duration, Size, lasting, sized
+from sidecar.settings.tls import ListenerTls
+from sidecar.settings.units import GIB, HOUR, KIB, MIB, MINUTE, SECOND, Duration, Size, lasting, sized
 
 
 class NoIdentity(Section):
@@ -79,6 +80,8 @@ class GatewayTimeouts(Section):
     """Longest time from the first moment to the end of the headers, a duration."""
     body_idle: Annotated[Duration, lasting("10ms", "10m")] = 30 * SECOND
     """Longest pause between two pieces of a body, a duration."""
+    body: Annotated[Duration, lasting("10ms", "24h")] = 5 * MINUTE
+    """Longest time of one request body in all, a duration."""
 
 
 class PerApplication(Section):
@@ -119,5 +122,9 @@ class GatewaySettings(Section):
     """Limits of one application."""
     max_pending: int = Field(default=5000, ge=1)
     """Most requests under way at once; beyond them the answer is 503."""
+    max_connections: int = Field(default=4096, ge=1)
+    """Most connections at once to one process; beyond them the answer is 503, and the connection ends."""
+    tls: ListenerTls | None = None
+    """TLS of this listener. Unset: it speaks plain HTTP."""
     max_in_flight_bytes: Annotated[Size, sized("1MiB", "1TiB")] = 64 * MIB
     """Most bytes of bodies in memory at once, on each listener and for calls under way, a size; beyond them 503."""

@@ -29,6 +29,8 @@ class Event(StrEnum):
     DEADLINE_PASSED = "deadline.passed"
     PARTITION_CREATED = "partition.created"
     PARTITION_DROPPED = "partition.dropped"
+    CERTIFICATE_RENEWED = "certificate.renewed"
+    CERTIFICATE_UNUSABLE = "certificate.unusable"
     LISTENER_PROBLEM = "listener.problem"
     TASK_FAILED = "task.failed"
     DUTY_FAILED = "duty.failed"

@@ -13,6 +13,12 @@ FIELD_TOO_LARGE = Problem(431, "headers_too_large", "One header field is larger 
 TOO_MANY_FIELDS = Problem(431, "headers_too_large", "There are more header fields than gateway.headers.count allows.")
 HEAD_TOO_LARGE = Problem(431, "headers_too_large", "All headers together exceed gateway.headers.total.")
 EXPECTATION_FAILED = Problem(417, "expectation_failed", "The only expectation met here is '100-continue'.")
+TOO_MANY_CONNECTIONS = Problem(
+    503,
+    "overloaded",
+    "This listener has as many connections as it may; use those that are open, or come again in a second.",
+    headers={"Retry-After": "1"},
+)
 INTERNAL = Problem(500, "internal_error", "The request failed inside the sidecar; its log has the reason.")
 NOT_STORED = Problem(
     503,
@@ -33,8 +39,14 @@ def parse_problem(error: BaseException | None, *, line_limit: int) -> Problem:
         return TOO_MANY_FIELDS
     if isinstance(error, HeadTooLarge):
         return HEAD_TOO_LARGE
+    if isinstance(error, TooManyConnections):
+        return TOO_MANY_CONNECTIONS
     return BAD_REQUEST
 
 
 class HeadTooLarge(Exception):  # noqa: N818 - named for the state it reports
     """All headers of a request together exceed the limit."""
+
+
+class TooManyConnections(Exception):  # noqa: N818 - likewise
+    """The listener has no place for one more connection."""

@@ -6,9 +6,8 @@ a head and no limit on all headers together, and does not answer when a body end
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import cast
 
 import yarl
 from aiohttp import web
@@ -20,6 +19,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from sidecar.model.problems import Problem
 from sidecar.web import faults
+from sidecar.web.home import Entry, Home, Limits
+from sidecar.web.tls import names_of
 
 # After an answer that ends the connection the rest of the request is read and dropped for so many seconds:
 # closing at once would reset the connection, and the client might never see the answer (RFC 9112, 9.6).
@@ -41,31 +42,6 @@ _UNREADABLE = RawRequestMessage(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one listener: sizes in bytes, times in seconds."""
-
-    field: int = 32 * 1024  # one header field, name and value
-    count: int = 128  # header fields
-    total: int = 64 * 1024  # all header fields together
-    line: int = 16 * 1024  # request target
-    head_timeout: float = 10.0  # from connect, or from a head's first byte, to its end
-    idle_timeout: float = 75.0  # between requests; longer than what gateways keep connections for
-
-
-class Home(Protocol):
-    """What a connection needs of its listener."""
-
-    limits: Limits
-    retiring: bool
-
-    def refuse(self, request: web.BaseRequest, problem: Problem) -> web.StreamResponse:
-        """Answer a request that cannot be read; the connection ends with it."""
-
-    def fault(self, error: BaseException | None) -> None:
-        """Report what went wrong outside of any handler."""
-
-
 class ListenerRequest(web.BaseRequest):
     """A request; ``fault`` says why it must be refused before any handler sees it."""
 
@@ -83,7 +59,7 @@ class ListenerRequest(web.BaseRequest):
 class ProblemProtocol(RequestHandler):
     """The server side of one connection."""
 
-    __slots__ = ("_ended", "_failed", "_head_open", "_home", "body", "received")
+    __slots__ = ("_ended", "_entry", "_failed", "_head_open", "_home", "body", "peer", "received")
 
     def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, home: Home) -> None:
         limits = home.limits
@@ -99,11 +75,13 @@ class ProblemProtocol(RequestHandler):
             auto_decompress=False,
         )
         self._home = home
+        self._entry = Entry.SERVED
         self._failed = False  # nothing that arrives any more can be read as HTTP
         self._head_open = False  # a head has begun and is not complete
         self._ended: asyncio.Future[None] | None = None  # the client's end of stream, while lingering
         self.body: StreamReader = EMPTY_PAYLOAD  # of the request under way
         self.received = 0  # bytes since the last head
+        self.peer: frozenset[str] | None = None  # the names of the client's certificate, if it has shown one
 
     @property
     def limits(self) -> Limits:
@@ -119,11 +97,17 @@ class ProblemProtocol(RequestHandler):
         """Begin: the first head must be complete within the head time-out."""
         super().connection_made(transport)
         self._close_after(self.limits.head_timeout)
+        self.peer = names_of(transport.get_extra_info("peercert"))
+        self._entry = self._home.enter()
+        if self._entry is not Entry.SERVED:
+            self._turn_away(cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End: whoever lingers may stop."""
         super().connection_lost(exc)
         self._end_lingering()
+        if self._entry is not Entry.SERVED:
+            self._home.leave()
 
     def data_received(self, data: bytes) -> None:
         """Parse; then look after heads that are unfinished or unreadable."""
@@ -149,6 +133,8 @@ class ProblemProtocol(RequestHandler):
         """
         self._end_lingering()
         incomplete = self._fail_bodies("The body ended early")
+        if incomplete and self.transport is not None and not self.transport.can_write_eof():
+            return False  # under TLS an end is one of both directions
         if incomplete:
             self._close = True
         return incomplete
@@ -196,12 +182,20 @@ class ProblemProtocol(RequestHandler):
         return refuse
 
     async def _linger(self) -> None:
-        if self.transport is None:
-            return
+        if self.transport is None or not self.transport.can_write_eof():
+            return  # TLS drops what still arrives by itself, until the client has closed as well
         self._ended = self._loop.create_future()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self.transport.write_eof()
         await asyncio.wait((self._ended,), timeout=LINGER)
+
+    def _turn_away(self, transport: asyncio.Transport) -> None:
+        self._failed = True
+        if self._entry is Entry.CUT_OFF:
+            transport.abort()
+            return
+        self._messages.append((_ErrInfo(status=400, exc=faults.TooManyConnections(), message=""), EMPTY_PAYLOAD))
+        if self._waiter is not None:  # from Python 3.12 on its task runs already
+            self._waiter.set_result(None)
 
     def _end_lingering(self) -> None:
         if self._ended is not None and not self._ended.done():

@@ -10,8 +10,10 @@ from sidecar.model.problems import Problem
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.web import faults
+from sidecar.web.home import Entry, Limits
 from sidecar.web.problem import problem_response
-from sidecar.web.protocol import Limits, ListenerRequest, ProblemProtocol, make_request
+from sidecar.web.protocol import LINGER, ListenerRequest, ProblemProtocol, make_request
+from sidecar.web.tls import ServerTls
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -19,6 +21,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 # is just sending on one of them is answered instead of reset.
 _IDLE_GRACE = 1.0
 _MAX_CORRELATION_ID = 128
+# So many connections beyond the most are told so at the same time; more of them are cut off.
+_ANTEROOM = 64
 
 
 class ProblemServer(web.Server):
@@ -28,6 +32,7 @@ class ProblemServer(web.Server):
         super().__init__(self._answer, request_factory=make_request)
         self.limits = limits
         self.retiring = False
+        self._turned_away = 0
         self._handler = handler
         self._name = name
         self._log = log
@@ -35,6 +40,17 @@ class ProblemServer(web.Server):
     def __call__(self) -> ProblemProtocol:
         """Make the protocol of one new connection."""
         return ProblemProtocol(self, loop=self._loop, home=self)
+
+    def enter(self) -> Entry:
+        """Say whether there is a place for one more connection, which is among the connections already."""
+        if len(self._connections) - self._turned_away <= self.limits.connections:
+            return Entry.SERVED
+        self._turned_away += 1
+        return Entry.TURNED_AWAY if self._turned_away <= _ANTEROOM else Entry.CUT_OFF
+
+    def leave(self) -> None:
+        """Count a connection that was turned away no longer."""
+        self._turned_away -= 1
 
     def retire(self) -> None:
         """Close connections as they become idle; answers from now on say ``Connection: close``."""
@@ -110,15 +126,24 @@ async def serve(
     limits: Limits | None = None,
     reuse_port: bool = False,
     backlog: int = 1024,
+    tls: ServerTls | None = None,
 ) -> Listener:
-    """Listen on ``host``:``port`` (0 takes any free port) and answer through ``handler``.
+    """Listen on ``host``:``port`` (0 takes any free port) and answer through ``handler``; by TLS if it is given.
 
     Raises:
         OSError: the address cannot be bound.
     """
-    server = ProblemServer(handler, name=name, limits=limits or Limits(), log=log)
+    limits = limits or Limits()
+    server = ProblemServer(handler, name=name, limits=limits, log=log)
     sockets = await asyncio.get_running_loop().create_server(
-        server, host, port, reuse_port=reuse_port or None, backlog=backlog
+        server,
+        host,
+        port,
+        reuse_port=reuse_port or None,
+        backlog=backlog,
+        ssl=None if tls is None else tls.context,
+        ssl_handshake_timeout=None if tls is None else limits.head_timeout,
+        ssl_shutdown_timeout=None if tls is None else LINGER,
     )
     return Listener(server, sockets)
 

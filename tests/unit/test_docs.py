@@ -62,14 +62,17 @@ def test_whole_settings_files_can_be_served() -> None:
 
 
 @each_page
-def test_routes_that_are_shown_can_be_served(page: Path) -> None:
+def test_settings_that_are_shown_can_be_served(page: Path) -> None:
     needed = {
         "database": {"dsn": "postgresql://localhost/sidecar"},
         "gateway": {"identity": {"type": "none"}},
         "callbacks": {"base_url": "http://localhost:8081", "token_secrets_file": "/secrets/tokens"},
+        "routes": [{"path": "/orders", "services": [{"name": "billing", "url": "http://localhost:9000"}]}],
     }
     for block in blocks(page, "yaml"):
-        build_settings(needed | yaml.safe_load(block))
+        shown = yaml.safe_load(block)
+        sections = {name: needed[name] | part for name, part in shown.items() if name in needed and name != "routes"}
+        build_settings(needed | shown | sections)
 
 
 def command_lines(page: Path) -> Iterator[list[str]]:

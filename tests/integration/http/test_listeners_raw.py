@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 import pytest
 from aiohttp import web
@@ -13,50 +12,11 @@ from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
 from sidecar.telemetry.log import EventLog, make_log
 from sidecar.web.body import read_body
-from sidecar.web.protocol import Limits
+from sidecar.web.home import Limits
 from sidecar.web.server import Handler, Listener, serve
+from tests.integration.http.wire import Start, Wire, head
 
 MARK = "s3cr3t-v4lue"
-Start = Callable[..., Awaitable[Listener]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    version: str
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def problem(self) -> dict[str, object]:
-        assert self.headers["content-type"] == "application/problem+json"
-        document: dict[str, object] = json.loads(self.body)
-        return document
-
-
-class Wire:
-    """A client that sends bytes as they are."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def answer(self, *, head: bool = False) -> Answer:
-        raw = await self.reader.readuntil(b"\r\n\r\n")
-        first, *lines = raw.decode().rstrip().split("\r\n")
-        version, status, _ = first.split(" ", 2)
-        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        length = 0 if head else int(headers.get("content-length", "0"))
-        return Answer(version, int(status), headers, await self.reader.readexactly(length))
-
-    async def closed(self) -> bool:
-        try:
-            return await self.reader.read() == b""
-        except ConnectionResetError:
-            return True
 
 
 async def echo(request: web.BaseRequest) -> web.StreamResponse:
@@ -105,11 +65,6 @@ async def connect() -> AsyncIterator[Callable[[Listener], Awaitable[Wire]]]:
 
 
 Connect = Callable[[Listener], Awaitable[Wire]]
-
-
-def head(*lines: str, line: str = "POST /x HTTP/1.1", host: str | None = "here") -> bytes:
-    hosts = () if host is None else (f"Host: {host}",)
-    return "\r\n".join((line, *hosts, *lines, "", "")).encode("latin-1")
 
 
 BAD_SHAPES = {

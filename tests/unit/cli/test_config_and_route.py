@@ -39,7 +39,7 @@ def sidecar(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str
 def test_check_tells_what_was_understood_and_no_secret(file: Path) -> None:
     done = sidecar("config", "check", directory=file.parent)
     assert done.returncode == 0, done.stderr
-    assert "gateway    0.0.0.0:8080, identity none" in done.stdout
+    assert "gateway    0.0.0.0:8080, plain HTTP, identity none" in done.stdout
     assert "POST /orders/{order_id}  (gather each, deadline 1h, takes application/json)" in done.stdout
     assert "  retry:" not in done.stdout
     assert "hush" not in done.stdout + done.stderr

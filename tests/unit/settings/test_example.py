@@ -15,6 +15,8 @@ EXAMPLE = Path(__file__).parents[3] / "docs" / "sidecar.example.yaml"
 INLINE_SECRETS = {"secret", "token_secrets", "password", "access_key", "secret_key"}
 NOT_IN_THE_EXAMPLE = {  # alternatives to what it shows
     "offload.signing": {"access_key_file", "secret_key_file"},
+    "callbacks.tls": {"client_ca_file", "client_certificates"},
+    "admin.tls": {"client_ca_file", "client_certificates"},
     "webhook.signing": {"ed25519_key_file", "secrets", "ed25519_key"},
 }
 
