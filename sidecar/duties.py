@@ -1,7 +1,6 @@
 """Which duties a worker has, and how often."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from sidecar.deliver.stage import Deliver
 from sidecar.fanout.stage import Fanout
@@ -12,20 +11,17 @@ from sidecar.model.invocation import Invocation
 from sidecar.model.retry import Retry
 from sidecar.model.shape import Shapes
 from sidecar.offload.bodies import Bodies
-from sidecar.schedule.abandoned import AbandonedUploads
 from sidecar.schedule.beat import Beat
 from sidecar.schedule.claim import Claim
 from sidecar.schedule.endpoints import Endpoints
 from sidecar.schedule.expire import Expire
-from sidecar.schedule.offload import Offload
 from sidecar.schedule.partitions import Partitions
-from sidecar.schedule.prune_objects import PruneObjects
 from sidecar.schedule.reconcile import Reconcile
 from sidecar.schedule.takeover import TakeOver
-from sidecar.settings.offload import OffloadSettings
 from sidecar.settings.root import Settings
 from sidecar.settings.units import DAY, HOUR
 from sidecar.telemetry.log import EventLog
+from sidecar.upkeep import Duty, dropping, storing
 
 EXPIRE_BATCH = 500
 """Rows past their deadline that one look takes."""
@@ -34,13 +30,6 @@ TAKEOVER_INTERVAL = 1.0
 RECONCILE_AFTER = 3
 """Statement time-outs after which a claim whose answer has not come is taken for lost; 30 s by default."""
 EXPIRE_INTERVAL = 1.0
-
-
-class Duty(Protocol):
-    """Something to do again and again."""
-
-    async def run_once(self) -> bool:
-        """Do it; true when there is more to do at once."""
 
 
 class InvocationSource:
@@ -127,25 +116,6 @@ class Duties:
                 Partitions(ledger, days_ahead=days_ahead, retention=kept.jobs, audit=kept.audit, log=log),
             ),
         )
-        if bodies is not None and settings.offload is not None:
-            store = bodies.store
-            retention = settings.retention.objects + settings.offload.url_ttl
-            uploads = AbandonedUploads(
-                store,
-                places=_places(settings, settings.offload),
-                older_than=settings.callbacks.body_timeout + DAY,
-                log=log,
-            )
-            self.upkeep += (
-                every(scan, "offload", Offload(ledger.objects, bodies, shapes=shapes, log=log)),
-                every(HOUR, "objects", PruneObjects(ledger.objects, store, retention=retention, log=log)),
-                every(HOUR, "uploads", uploads),
-            )
+        self.upkeep += dropping(every, settings, ledger=ledger, log=log)
+        self.upkeep += storing(every, settings, ledger=ledger, bodies=bodies, shapes=shapes, log=log)
         self.life = (every(beat, "beat", Beat(ledger)),)
-
-
-def _places(settings: Settings, offload: OffloadSettings) -> list[tuple[str | None, str]]:
-    """List where uploads may begin: the bucket and prefix of all routes, and of each that has its own."""
-    own = [route.offload for route in settings.routes if route.offload is not None]
-    places = {(place.bucket, offload.prefix if place.prefix is None else place.prefix) for place in own}
-    return [(None, offload.prefix), *sorted(places, key=str)]

@@ -4,6 +4,7 @@ from sidecar.ledger.audit import Audit, AuditEntry
 from sidecar.ledger.claims import WorkPage
 from sidecar.ledger.clock import quick_id
 from sidecar.ledger.config import Handover, LedgerConfig
+from sidecar.ledger.dropping import Swept
 from sidecar.ledger.ledger import Ledger
 from sidecar.ledger.migrate import migrate
 from sidecar.ledger.partitions import Pruned
@@ -22,6 +23,7 @@ __all__ = [
     "OpenInvocation",
     "Pruned",
     "Registry",
+    "Swept",
     "WorkPage",
     "migrate",
     "quick_id",

@@ -12,6 +12,7 @@ from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.claims import Claims
 from sidecar.ledger.clock import DatabaseClock
 from sidecar.ledger.config import Handover, LedgerConfig
+from sidecar.ledger.dropping import Dropping
 from sidecar.ledger.duties import Duties
 from sidecar.ledger.endpoints import Endpoints
 from sidecar.ledger.group_commit import LARGE, Lane, Queue
@@ -102,6 +103,7 @@ class Ledger(Duties):
         self.endpoints = Endpoints(pool, queries, ownership)
         self.objects = Objects(pool, queries, horizon=retrying, clock=self._clock)
         self.audit = Audit(pool, queries)
+        self.dropping = Dropping(pool, queries, ownership=ownership, clock=self._clock)
         self.redrive = Redrive(pool, queries, horizon=retrying, clock=self._clock)
 
     # Life

@@ -64,6 +64,11 @@ class Objects:
         rows = await self._pool.fetch(self._queries.objects_over, FIRST, hi, retention, limit)
         return [KnownObject(UUID(int=row["job_id"].int), row["service"], row["object"]) for row in rows]
 
+    async def unwanted(self, limit: int = 100) -> list[KnownObject]:
+        """Doom objects that nobody will ask for, as :meth:`over` does with old ones."""
+        rows = await self._pool.fetch(self._queries.objects_unwanted, limit)
+        return [KnownObject(UUID(int=row["job_id"].int), row["service"], row["object"]) for row in rows]
+
     async def deleted(self, objects: Sequence[KnownObject]) -> int:
         """Forget objects that were removed from the store; tell how many were known."""
         if not objects:

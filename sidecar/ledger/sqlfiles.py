@@ -61,6 +61,8 @@ class Queries:
     claim_invocations: str
     claim_retries: str
     clock: str
+    drop_requests: str
+    drop_results: str
     endpoint_close: str
     endpoint_open: str
     endpoint_pause: str
@@ -88,6 +90,7 @@ class Queries:
     moved: str
     objects_deleted: str
     objects_over: str
+    objects_unwanted: str
     open_since: str
     parked: str
     partition_attach: str
@@ -122,6 +125,8 @@ class Queries:
     service_keys_with_work: str
     standing: str
     start_retry: str
+    sweep_jobs: str
+    sweep_upto: str
     take_over_deliveries: str
     take_over_invocations: str
     take_over_retries: str

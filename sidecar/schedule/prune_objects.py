@@ -1,6 +1,6 @@
-"""Remove stored objects that are kept long enough and that no open work needs."""
+"""Remove stored objects that are over: kept long enough and needed by no open work, or unwanted by everybody."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from sidecar.model.retry import KnownObject
@@ -14,9 +14,6 @@ from sidecar.telemetry.log import EventLog
 class Objects(Protocol):
     """What the duty needs of the ledger."""
 
-    async def over(self, retention: float, limit: int = 100) -> Sequence[KnownObject]:
-        """Doom objects that are over; nothing may begin to rely on them."""
-
     async def deleted(self, objects: Sequence[KnownObject]) -> int:
         """Forget objects that were removed."""
 
@@ -27,19 +24,26 @@ class PruneObjects:
     Args:
         objects: The ledger's side.
         store: The object store.
-        retention: Seconds from when an object was stored; the last link's life is part of it.
+        over: Dooms objects that are over and tells them; nothing may begin to rely on them.
         log: Told of what was removed.
     """
 
-    def __init__(self, objects: Objects, store: ObjectStore, *, retention: float, log: EventLog) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        store: ObjectStore,
+        *,
+        over: Callable[[], Awaitable[Sequence[KnownObject]]],
+        log: EventLog,
+    ) -> None:
         self._objects = objects
         self._store = store
-        self._retention = retention
+        self._over = over
         self._log = log
 
     async def run_once(self) -> bool:
         """Remove what is over; true when there may be more."""
-        over = await self._objects.over(self._retention)
+        over = await self._over()
         if not over:
             return False
         try:

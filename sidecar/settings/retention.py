@@ -25,7 +25,10 @@ class RetentionSettings(Section):
     jobs: Annotated[Duration, AfterValidator(_check_jobs)] = 14 * DAY
     """How long jobs are kept after accept, a duration; at least the longest deadline and 48h."""
     bodies: Annotated[Duration, lasting("0s", "40d")] = 24 * HOUR
-    """How long the body of a delivered direct message is kept, a duration."""
+    """How long a body is kept in the database after its message was delivered or given up, a duration.
+
+    Those of failed messages are kept as long as their jobs, to be redriven.
+    """
     objects: Annotated[Duration, lasting("24h", "3650d")] = 7 * DAY
     """How long stored objects are kept after their last link has ended, a duration."""
     audit: Annotated[Duration, lasting("24h", "3650d")] = 400 * DAY

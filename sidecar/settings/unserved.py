@@ -74,8 +74,6 @@ def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "retention.objects", "no objects are stored without offload.bucket"
     if settings.telemetry.otlp_endpoint is not None:
         yield "telemetry.otlp_endpoint", "no traces are sent by this version"
-    if settings.retention.bodies != RetentionSettings().bodies:
-        yield "retention.bodies", "bodies are kept as long as their jobs by this version"
 
 
 def _egress(webhook: WebhookSettings) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ class Event(StrEnum):
     LEDGER_UNAVAILABLE = "ledger.unavailable"
     STORE_UNAVAILABLE = "store.unavailable"
     ENDPOINT_UNREACHABLE = "endpoint.unreachable"
+    BODIES_DROPPED = "bodies.dropped"
     BODY_MOVED = "body.moved"
     UPLOADS_ABORTED = "uploads.aborted"
     OBJECTS_DELETED = "objects.deleted"

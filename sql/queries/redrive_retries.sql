@@ -17,12 +17,14 @@ WITH c AS MATERIALIZED (
                (SELECT FROM invocation i LEFT JOIN payload p
                     ON p.job_id = i.job_id AND p.service = i.service AND p.job_id BETWEEN $1::uuid AND $2::uuid
                 WHERE i.job_id = r.job_id AND i.job_id BETWEEN $1::uuid AND $2::uuid AND i.kind IS NOT NULL
-                  AND (p.job_id IS NULL OR p.object IS NOT NULL AND NOT EXISTS (
+                  AND (p.job_id IS NULL OR p.object IS NULL AND p.dropped_at IS NOT NULL
+                       OR p.object IS NOT NULL AND NOT EXISTS (
                            SELECT FROM stored_object o WHERE o.job_id = p.job_id AND o.service = p.service
                                                          AND o.doomed_at IS NULL)))
                ELSE EXISTS (SELECT FROM payload p WHERE p.job_id = r.job_id AND p.service = r.service
                       AND p.job_id BETWEEN $1::uuid AND $2::uuid
-                      AND (coalesce(r.object, p.object) IS NULL OR EXISTS (SELECT FROM stored_object o WHERE o.job_id = p.job_id
+                      AND (coalesce(r.object, p.object) IS NULL AND p.dropped_at IS NULL
+                           OR EXISTS (SELECT FROM stored_object o WHERE o.job_id = p.job_id
                                                        AND o.service = p.service AND o.doomed_at IS NULL))) END
     ORDER BY r.job_id, r.service LIMIT $3::int FOR NO KEY UPDATE OF r SKIP LOCKED
 ), u AS (

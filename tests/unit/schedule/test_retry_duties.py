@@ -101,8 +101,7 @@ class Objects:
         self.named.append(stored)
         return self._wanted
 
-    async def over(self, retention: float, limit: int = 100) -> Sequence[KnownObject]:
-        assert (retention, limit) == (99.0, 100)
+    async def over(self) -> Sequence[KnownObject]:
         return self.doomed
 
     async def deleted(self, objects: Sequence[KnownObject]) -> int:
@@ -149,7 +148,7 @@ async def test_a_body_that_the_store_refuses_does_not_keep_the_others() -> None:
 
 
 def prune(objects: Objects, store: Store, lines: Lines) -> PruneObjects:
-    return PruneObjects(objects, cast("ObjectStore", store), retention=99.0, log=lines.log)
+    return PruneObjects(objects, cast("ObjectStore", store), over=objects.over, log=lines.log)
 
 
 async def test_objects_that_are_over_are_removed_before_they_are_forgotten() -> None:
