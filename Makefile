@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' sidecar/__init__.py)
+IMAGE ?= wso2-mediation-sidecar:$(VERSION)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench format lock clean
+.PHONY: help run test check chaos bench format generate lock image sbom clean
 
 help: ## Tell what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,8 +41,25 @@ format: $(READY) ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## Resolve requirements.lock anew (needs uv)
-	uv pip compile --universal --generate-hashes --python-version 3.11 --extra test --no-header --no-annotate pyproject.toml -o requirements.lock
+generate: $(READY) ## Write docs/settings.md, and the chart's README and schema, anew
+	$(BIN)/python -m tests.settings_reference
+	$(BIN)/python -m tests.chart_reference
+
+COMPILE := uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate
+lock: ## Resolve the locks anew: of everything, of what the image runs, of what builds it (needs uv)
+	$(COMPILE) --extra test pyproject.toml -o requirements.lock
+	$(COMPILE) --extra otel -c requirements.lock pyproject.toml -o requirements-runtime.lock
+	echo 'hatchling>=1.27' | $(COMPILE) -c requirements.lock - -o requirements-build.lock
+
+FOUND = $(firstword $(foreach tool,podman buildah docker,$(if $(shell command -v $(tool)),$(tool))))
+image: ## Build the container image, by podman, buildah or docker (BUILDER=..., IMAGE=name:tag)
+	$(or $(BUILDER),$(FOUND),$(error no builder: install podman, buildah or docker)) build -t $(IMAGE) .
+
+sbom: $(READY) ## Write what the image is made of, by CycloneDX, to dist/sbom.cdx.json
+	@mkdir -p dist
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > dist/pyproject.toml
+	$(BIN)/cyclonedx-py requirements requirements-runtime.lock --pyproject dist/pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --output-file dist/sbom.cdx.json
 
 clean: ## Remove the virtual environment and everything that runs left behind
-	rm -rf $(VENV) .sidecar .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist .sidecar .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

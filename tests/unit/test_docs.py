@@ -17,7 +17,7 @@ from tests.settings_reference import PAGE, render
 
 ROOT = Path(__file__).parents[2]
 QUERIES = ROOT / "sql" / "queries"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "helm" / "README.md"]
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
