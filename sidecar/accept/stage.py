@@ -1,6 +1,5 @@
 """The stage that takes requests in. Nothing is answered 202 before it is committed."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,6 +10,7 @@ from sidecar.accept.ports import Holds, Ledger, Room
 from sidecar.accept.request import AcceptRequest, fingerprint, key_scope
 from sidecar.accept.waiting import Wait, WaitingCallers, service_answer
 from sidecar.kit.background import Background
+from sidecar.kit.time_limit import TimeLimit
 from sidecar.model.endpoint import EndpointRule
 from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, ProblemError
 from sidecar.model.job import IdempotencyKey, KeyTaken, NewJob, Stored
@@ -211,7 +211,7 @@ class Acceptor:
 
     async def _store(self, job: NewJob) -> Stored | KeyTaken:
         try:
-            async with asyncio.timeout(self._limits.commit_timeout):
+            with TimeLimit(self._limits.commit_timeout):
                 return await self._ledger.accept(job)
         except TimeoutError:
             raise LedgerUnavailable("the commit took too long; it may still happen") from None

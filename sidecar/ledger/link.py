@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
+from sidecar.kit.time_limit import TimeLimit
 from sidecar.ledger.config import LedgerConfig
 from sidecar.ledger.faults import Fault, classify
 from sidecar.ledger.stats import LedgerStats
@@ -106,7 +107,7 @@ class Link:
         connection = await self._first() if self._connection is None else self._connection
         self._stats.statements[query[3 : query.find("\n")]] += 1
         try:
-            async with asyncio.timeout(self._config.statement_timeout + GRACE):
+            with TimeLimit(self._config.statement_timeout + GRACE):
                 return await connection.fetch(query, *args)
         except asyncio.CancelledError:
             self._drop(connection)  # what the statement did is unknown, and the next caller must not wait for it

@@ -1,14 +1,16 @@
 """One HTTP request: what came back, or why nothing did and whether it may have arrived."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
+from sidecar.kit.time_limit import TimeLimit
 from sidecar.model.stored import StoredObject
+from sidecar.outbound.exchange import Answer, Connector, exchange
 from sidecar.outbound.sessions import Outgoing
 from sidecar.outbound.streams import Source, Spill, spill_rest
 
@@ -69,17 +71,17 @@ async def send(
         spill: Where a larger response goes; what its sink raises passes through.
     """
     outgoing = Outgoing(headers, body)
-    response: aiohttp.ClientResponse | None = None
+    response: aiohttp.ClientResponse | Answer | None = None
     parts: list[bytes] = []
     try:
-        async with asyncio.timeout(timeout):
-            response = await session.request(method, URL(url, encoded=True), data=outgoing, allow_redirects=False)
+        with TimeLimit(timeout):
+            response = await _begin(session, method, url, outgoing)
             whole = await _read(response.content, parts, max_response if spill is None else spill.threshold)
             if not whole and spill is not None:
                 stored = await spill_rest(response, spill, parts)
                 return Reply(response.status, response.raw_headers, b"", truncated=stored is None, stored=stored)
         return Reply(response.status, response.raw_headers, _joined(parts, max_response), truncated=not whole)
-    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+    except (TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
         kind = _kind_of(error, sent=outgoing.sent)
         if response is None:
             # What cannot be rendered (a ValueError) is found out before the first byte is written.
@@ -88,6 +90,20 @@ async def send(
     finally:
         if response is not None and not response.closed:
             response.close()
+
+
+async def _begin(
+    session: aiohttp.ClientSession, method: str, url: str, outgoing: Outgoing
+) -> aiohttp.ClientResponse | Answer:
+    """Send a request and read the head of its answer; by the short way, unless its body streams or a proxy is asked."""
+    connector, body = session.connector, outgoing.body
+    if isinstance(body, bytes) and isinstance(connector, Connector):
+        place = connector.locate(url)
+        if place is not None:
+            connection = await connector.connect(place[0], [], session.timeout)
+            outgoing.sent = True
+            return await exchange(connection, *place, method=method, headers=outgoing.headers, body=body)
+    return await session.request(method, URL(url, encoded=True), data=outgoing, allow_redirects=False)
 
 
 def _joined(parts: list[bytes], limit: int) -> bytes:

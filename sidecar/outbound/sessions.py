@@ -13,12 +13,9 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
-from sidecar import __version__
+from sidecar.outbound.exchange import MAX_FIELD, USER_AGENT, Connector
 from sidecar.outbound.streams import Source, SourcePayload
 
-USER_AGENT = f"wso2-mediation-sidecar/{__version__}"
-
-_MAX_FIELD = 32 * 1024  # bytes of one response header, as on the listeners
 _DNS_TTL = 30  # seconds
 # Seconds that an idle connection is kept. Most servers wait longer; a connection that the server closes just as
 # we send leaves it open whether the request arrived.
@@ -99,7 +96,8 @@ def upload_session(*, connect_timeout: float, ca_file: Path | None = None) -> ai
 def _session(
     *, connect_timeout: float, per_host: int, limit: int, ca_file: Path | None, proxy: str | None
 ) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
+    # A proxy is aiohttp's business, request by request; without one its connector is asked directly.
+    connector = (Connector if proxy is None else aiohttp.TCPConnector)(
         limit=limit,
         limit_per_host=per_host,
         ttl_dns_cache=_DNS_TTL,
@@ -113,8 +111,8 @@ def _session(
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=float("inf")),
         auto_decompress=False,
         trust_env=False,
-        max_line_size=_MAX_FIELD,
-        max_field_size=_MAX_FIELD,
+        max_line_size=MAX_FIELD,
+        max_field_size=MAX_FIELD,
         proxy=proxy,
     )
     # aiohttp would send GET, PUT or DELETE a second time by itself when a kept connection breaks. Whether a

@@ -10,6 +10,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
 from sidecar.model.stored import StoredObject
+from sidecar.outbound.exchange import Answer
 
 
 class Source(Protocol):
@@ -73,7 +74,9 @@ class SourcePayload(Payload):
         await self.write(writer)
 
 
-async def spill_rest(response: aiohttp.ClientResponse, spill: Spill, parts: list[bytes]) -> StoredObject | None:
+async def spill_rest(
+    response: aiohttp.ClientResponse | Answer, spill: Spill, parts: list[bytes]
+) -> StoredObject | None:
     """Pass what was read of a response, and the rest of it, into a sink; ``None`` when it is too large or unwanted.
 
     Args:

@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from sidecar.outbound.exchange import USER_AGENT
 from sidecar.outbound.requests import Failure, FailureKind, Reply, send
-from sidecar.outbound.sessions import USER_AGENT, service_session, webhook_session
+from sidecar.outbound.sessions import service_session, webhook_session
 
 TLS = Path(__file__).parent / "tls"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -323,6 +324,44 @@ async def test_a_connection_whose_answer_was_not_read_to_its_end_is_closed(
 
     await call(session, await server(script), max_response=10)
     await closed.wait()
+
+
+async def test_a_connection_whose_request_was_not_taken_to_its_end_is_not_used_again(
+    session: aiohttp.ClientSession, server: Server
+) -> None:
+    connections: list[asyncio.StreamWriter] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        await reply(OK)(reader, writer)
+        await asyncio.Event().wait()  # it reads no further
+
+    port = await server(script)
+    for _ in range(2):
+        answer = await call(session, port, body=b"a" * 32_000_000)
+        assert isinstance(answer, Reply)
+        assert answer.status == 200
+    assert len(connections) == 2
+
+
+async def test_interim_answers_are_passed_over(session: aiohttp.ClientSession, server: Server) -> None:
+    port = await server(reply(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK))
+    answer = await call(session, port)
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.body) == (200, b"ok")
+
+
+async def test_a_url_without_a_path_goes_to_its_own_host(session: aiohttp.ClientSession, server: Server) -> None:
+    lines: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append((await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0])
+        await reply(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")(reader, writer)
+
+    port = await server(script, read_head=False)
+    for path in ("/", "", "?a=/b", "/c?d#e"):  # the first makes the origin known
+        assert isinstance(await call(session, port, path=path), Reply)
+    assert lines == [b"POST / HTTP/1.1", b"POST / HTTP/1.1", b"POST /?a=/b HTTP/1.1", b"POST /c?d HTTP/1.1"]
 
 
 def server_context() -> ssl.SSLContext:
