@@ -25,9 +25,11 @@ class Jobs:
         return self._parts if job_id == JOB else ()
 
 
-def make_part(*, outcome: str | None = "result", kind: MessageKind | None = MessageKind.DIRECT) -> Part:
+def make_part(
+    *, outcome: str | None = "result", kind: MessageKind | None = MessageKind.DIRECT, gone: bool = False
+) -> Part:
     headers = b"Content-Type: text/csv\r\ncontent-encoding: gzip"
-    return Part("billing", outcome, ResultStatus.SUCCEEDED, kind, None, headers, b"\x1f\x8b", NOW)
+    return Part("billing", outcome, ResultStatus.SUCCEEDED, kind, None, headers, b"\x1f\x8b", NOW, gone=gone)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,7 @@ async def test_a_result_is_given_byte_for_byte() -> None:
         ((), "billing", 409, "result_not_ready"),
         ((make_part(outcome=None),), "billing", 409, "result_not_ready"),
         ((make_part(kind=None),), "billing", 410, "result_gone"),
+        ((make_part(gone=True),), "billing", 410, "result_gone"),
         ((make_part(),), "unknown", 404, "not_found"),
     ],
 )
