@@ -16,6 +16,7 @@ from sidecar.schedule.claim import Claim
 from sidecar.schedule.endpoints import Endpoints
 from sidecar.schedule.expire import Expire
 from sidecar.schedule.partitions import Partitions
+from sidecar.schedule.pulse import Pulse
 from sidecar.schedule.reconcile import Reconcile
 from sidecar.schedule.takeover import TakeOver
 from sidecar.settings.root import Settings
@@ -30,6 +31,7 @@ TAKEOVER_INTERVAL = 1.0
 RECONCILE_AFTER = 3
 """Statement time-outs after which a claim whose answer has not come is taken for lost; 30 s by default."""
 EXPIRE_INTERVAL = 1.0
+PULSE_INTERVAL = 20.0
 
 
 class InvocationSource:
@@ -108,6 +110,7 @@ class Duties:
         self.upkeep: tuple[Periodic, ...] = (
             every(scan, "endpoints", Endpoints(deliver.health, deliver, ledger.retries, budget=budget, log=log)),
             every(TAKEOVER_INTERVAL, "takeover", TakeOver(ledger, log=log)),
+            every(PULSE_INTERVAL, "pulse", Pulse(ledger.pulse)),
             every(lost_after / 2, "reconcile", Reconcile(ledger, older_than=lost_after, log=log)),
             every(EXPIRE_INTERVAL, "expire", Expire(ledger, batch=EXPIRE_BATCH, log=log)),
             every(

@@ -2,32 +2,25 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from functools import wraps
-from typing import Annotated, ParamSpec
+from typing import Annotated
 from uuid import UUID
 
 import typer
 from rich.console import Console
 
 from sidecar.cli import retry_filters as given
-from sidecar.cli.database import ledger_config
-from sidecar.cli.options import ConfigFile
-from sidecar.cli.retry_changes import PATIENCE, cancelling, redriving, run_change
+from sidecar.cli.operator import ConfigFile, Full, Json, Way, open_operator, telling_of_outages
+from sidecar.cli.retry_changes import cancelling, redriving, run_change
 from sidecar.cli.retry_filters import Which
 from sidecar.cli.retry_text import job_lines, retry_json, retry_lines, retry_table
-from sidecar.ledger.operator import OperatorLedger, operator_ledger
-from sidecar.model.errors import LedgerUnavailable
-from sidecar.model.retry import RedriveFilter, RetryState, RetryView
-from sidecar.settings.load import load_settings
-from sidecar.settings.root import Settings
+from sidecar.model.operator import LedgerRow
+from sidecar.model.retry import RedriveFilter, RetryState
+from sidecar.operate.ports import Operator
 
 PAGE = 500
 PIPE_WIDTH = 240  # characters: nobody wants lines folded in a file
-
-P = ParamSpec("P")
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,20 +29,6 @@ def register(app: typer.Typer) -> None:
     for command in (list_, show, redrive, cancel):
         retries.command(command.__name__.rstrip("_"))(telling_of_outages(command))
     app.add_typer(retries, name="retries", help="Messages that wait for their webhook or failed: see, redrive, cancel.")
-
-
-def telling_of_outages(command: Callable[P, None]) -> Callable[P, None]:
-    """Say what helps when the database is away, and exit with 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except LedgerUnavailable as error:
-            print(f"sidecar: {error}; look at it with: sidecar config check --online", file=sys.stderr)
-            raise typer.Exit(1) from None
-
-    return run
 
 
 def list_(
@@ -71,15 +50,15 @@ def list_(
     Those are also the ones that failed at once, without a retry.
     """
     which = Which(None, service, state, endpoint, route, correlation_id, reason, since, until)
-    settings = load_settings(config)
-    asyncio.run(_list(which, settings, limit=limit, json=json))
+    asyncio.run(_list(which, Way(config), limit=limit, json=json))
 
 
-async def _list(which: Which, settings: Settings, *, limit: int, json: bool) -> None:
-    async with operator_ledger(ledger_config(settings.database, patience=PATIENCE)) as ledger:
-        found: list[RetryView] = []
+async def _list(which: Which, way: Way, *, limit: int, json: bool) -> None:
+    async with open_operator(way) as operator:
+        now = await operator.now()
+        found: list[LedgerRow] = []
         more = False
-        async for row in _rows(ledger, which.at(ledger.now(), settings), page=min(limit + 1, PAGE)):
+        async for row in _rows(operator, which.at(now), page=min(limit + 1, PAGE)):
             if more := len(found) == limit:
                 break
             if json:
@@ -87,18 +66,18 @@ async def _list(which: Which, settings: Settings, *, limit: int, json: bool) -> 
             found.append(row)
         if not json and found:
             screen = Console()
-            Console(width=None if screen.is_terminal else PIPE_WIDTH).print(retry_table(found, ledger.now()))
+            Console(width=None if screen.is_terminal else PIPE_WIDTH).print(retry_table(found, now))
     if not found:
         print("sidecar: nothing matches", file=sys.stderr)
     if more:
         print(f"sidecar: there are more than {limit}; give a larger --limit, or another filter", file=sys.stderr)
 
 
-async def _rows(ledger: OperatorLedger, which: RedriveFilter, *, page: int) -> AsyncIterator[RetryView]:
+async def _rows(operator: Operator, which: RedriveFilter, *, page: int, full: bool = False) -> AsyncIterator[LedgerRow]:
     cursor: str | None = None
     while True:
-        found = await ledger.redrive.retries(which, cursor=cursor, limit=page)
-        for row in found.rows:
+        found = await operator.retries(which, cursor=cursor, limit=page, full=full)
+        for row in found.retries:
             yield row
         cursor = found.cursor
         if cursor is None:
@@ -108,37 +87,35 @@ async def _rows(ledger: OperatorLedger, which: RedriveFilter, *, page: int) -> A
 def show(
     job: given.Job,
     service: given.Service = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Show the callback-url with its path; never what follows '?'.")
-    ] = False,
+    full: Full = False,
     json: Json = False,
     config: ConfigFile = None,
 ) -> None:
     """Tell all about the retries of a job: why each waits or failed, and every attempt. Exit 1 when there is none."""
-    settings = load_settings(config)
-    if not asyncio.run(_show(Which(job, service), settings, full=full, json=json)):
+    if not asyncio.run(_show(Which(job, service), Way(config), full=full, json=json)):
         raise typer.Exit(1)
 
 
-async def _show(which: Which, settings: Settings, *, full: bool, json: bool) -> bool:
-    async with operator_ledger(ledger_config(settings.database, patience=PATIENCE)) as ledger:
+async def _show(which: Which, way: Way, *, full: bool, json: bool) -> bool:
+    async with open_operator(way) as operator:
+        now = await operator.now()
         found = False
-        async for row in _rows(ledger, which.at(ledger.now(), settings), page=PAGE):
+        async for row in _rows(operator, which.at(now), page=PAGE, full=full):
             found = True
             if json:
-                print(retry_json(row, full=full))
+                print(retry_json(row))
                 continue
-            away = await ledger.away(row.endpoint) if row.state is RetryState.PENDING else None
-            print(*retry_lines(row, now=ledger.now(), away=away, full=full), sep="\n")
+            endpoint = await operator.endpoint(row.endpoint) if row.state is RetryState.PENDING else None
+            print(*retry_lines(row, now=now, endpoint=endpoint), sep="\n")
         if not found and which.job is not None:
-            await _explain(ledger, which.job)
+            await _explain(operator, which.job)
         return found
 
 
-async def _explain(ledger: OperatorLedger, job_id: UUID) -> None:
-    job = await ledger.job(job_id)
+async def _explain(operator: Operator, job_id: UUID) -> None:
+    story = await operator.story(job_id)
     gone = f"sidecar: there is no job {job_id}; jobs go with their day, after retention.jobs"
-    print(*([gone] if job is None else job_lines(job)), sep="\n", file=sys.stderr)
+    print(*([gone] if story is None else job_lines(story)), sep="\n", file=sys.stderr)
 
 
 def redrive(
@@ -169,8 +146,7 @@ def redrive(
         raise typer.BadParameter("only what failed or is pending can be redriven", param_hint="--state")
     which = Which(job, service or of_service, state, endpoint, route, correlation_id, reason, since, until)
     _narrowed(which, "all that failed: --state failed")
-    settings = load_settings(config)
-    raise typer.Exit(run_change(redriving(settings, new_id=new_id), which, settings, dry_run=dry_run, yes=yes))
+    raise typer.Exit(run_change(redriving(new_id=new_id), which, Way(config), dry_run=dry_run, yes=yes))
 
 
 def cancel(
@@ -198,8 +174,7 @@ def cancel(
     state = None if unsent or job is not None else RetryState.PENDING
     which = Which(job, service or of_service, state, endpoint, route, correlation_id, reason, since, until)
     _narrowed(replace(which, state=None), "all that wait: --since 24h")
-    settings = load_settings(config)
-    raise typer.Exit(run_change(cancelling(), which, settings, dry_run=dry_run, yes=yes))
+    raise typer.Exit(run_change(cancelling(), which, Way(config), dry_run=dry_run, yes=yes))
 
 
 def _narrowed(which: Which, everything: str) -> None:

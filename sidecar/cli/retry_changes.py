@@ -4,22 +4,20 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from sidecar.cli.database import ledger_config
+from sidecar.cli.operator import Way, open_operator
 from sidecar.cli.retry_filters import Which
 from sidecar.cli.retry_text import count_lines
-from sidecar.ledger.operator import OperatorLedger, RetryCount, operator_ledger
-from sidecar.ledger.redrive import Redrive
 from sidecar.model.errors import SidecarError
+from sidecar.model.operator import RetryCount
 from sidecar.model.retry import RedriveFilter, RetryState
-from sidecar.settings.root import Settings
+from sidecar.operate.ports import STEP, Operator
 
-STEP = 500  # messages that one statement takes
-PATIENCE = 60.0  # seconds: people wait longer for a statement than the flow does
 INTERRUPTED = 130
 LEFT_OUT = "is being sent, its body is gone, or its job is removed within a day"
 
@@ -30,7 +28,7 @@ class Change:
 
     verb: str
     done: str
-    step: Callable[[Redrive, RedriveFilter, int], Awaitable[int]]
+    step: Callable[[Operator, RedriveFilter, int], Awaitable[int]]
     takes: Callable[[RetryCount], int]
 
 
@@ -50,12 +48,12 @@ class Tally:
     done: int = field(default=0)
 
 
-def run_change(change: Change, which: Which, settings: Settings, *, dry_run: bool, yes: bool) -> int:
+def run_change(change: Change, which: Which, way: Way, *, dry_run: bool, yes: bool) -> int:
     """Count, ask before more than one job is changed, change; return the exit status.
 
     It is 1 when a job that was named has nothing to change, or when it was not done to the end.
     """
-    asked = asyncio.run(_ask(change, which, settings))
+    asked = asyncio.run(_ask(change, which, way))
     if dry_run or which.job is None:
         print(f"{_messages(asked.expected)} to {change.verb}" + (", at these endpoints:" if asked.expected else ""))
         print(*count_lines(asked.counts), sep="\n", end="\n" if asked.counts else "")
@@ -65,7 +63,7 @@ def run_change(change: Change, which: Which, settings: Settings, *, dry_run: boo
         typer.confirm(f"{change.verb.capitalize()} them?", abort=True)
     tally = Tally()
     try:
-        asyncio.run(_carry_out(change, asked, settings, tally))
+        asyncio.run(_carry_out(change, asked, way, tally))
     except (KeyboardInterrupt, SidecarError) as error:
         print(
             f"sidecar: stopped after {_messages(tally.done)}; the same command goes on with the rest", file=sys.stderr
@@ -87,41 +85,40 @@ def _tell(change: Change, which: Which, asked: Asked, done: int) -> int:
     return 0
 
 
-async def _ask(change: Change, which: Which, settings: Settings) -> Asked:
-    async with operator_ledger(ledger_config(settings.database, patience=PATIENCE)) as ledger:
-        chosen = _chosen(which, ledger, settings)
-        counts = tuple(await ledger.count(chosen))
+async def _ask(change: Change, which: Which, way: Way) -> Asked:
+    async with open_operator(way) as operator:
+        chosen = _chosen(which, await operator.now())
+        counts = tuple(await operator.count(chosen))
     taken = tuple(replace(row, count=number) for row in counts if (number := change.takes(row)))
     return Asked(chosen, taken, sum(row.count for row in taken))
 
 
-def _chosen(which: Which, ledger: OperatorLedger, settings: Settings) -> RedriveFilter:
-    now = ledger.now()
-    chosen = which.at(now, settings)
+def _chosen(which: Which, now: datetime) -> RedriveFilter:
+    chosen = which.at(now)
     if which.job is not None:
         return chosen
     # What fails again while this runs is not taken a second time: it would never end.
     return replace(chosen, until=min(chosen.until or now, now))
 
 
-async def _carry_out(change: Change, asked: Asked, settings: Settings, tally: Tally) -> None:
+async def _carry_out(change: Change, asked: Asked, way: Way, tally: Tally) -> None:
     screen = Console(stderr=True)
-    async with operator_ledger(ledger_config(settings.database, patience=PATIENCE)) as ledger:
+    async with open_operator(way) as operator:
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
             task = progress.add_task(change.done, total=asked.expected)
             while True:
-                count = await change.step(ledger.redrive, asked.which, STEP)
+                count = await change.step(operator, asked.which, STEP)
                 tally.done += count
                 progress.update(task, completed=tally.done)
                 if count < STEP:
                     return
 
 
-def redriving(settings: Settings, *, new_id: bool) -> Change:
+def redriving(*, new_id: bool) -> Change:
     """Send again, at once, what failed or waits; ``new_id`` makes other messages of them for their receivers."""
 
-    def step(redrive: Redrive, which: RedriveFilter, limit: int) -> Awaitable[int]:
-        return redrive.redrive(which, retention=settings.retention.jobs, new_id=new_id, limit=limit)
+    def step(operator: Operator, which: RedriveFilter, limit: int) -> Awaitable[int]:
+        return operator.redrive(which, new_id=new_id, limit=limit)
 
     return Change("redrive", "redriven", step, lambda row: row.redrivable)
 
@@ -129,8 +126,8 @@ def redriving(settings: Settings, *, new_id: bool) -> Change:
 def cancelling() -> Change:
     """Give up what waits."""
 
-    def step(redrive: Redrive, which: RedriveFilter, limit: int) -> Awaitable[int]:
-        return redrive.cancel(which, limit=limit)
+    def step(operator: Operator, which: RedriveFilter, limit: int) -> Awaitable[int]:
+        return operator.cancel(which, limit=limit)
 
     return Change("cancel", "cancelled", step, lambda row: row.count if row.state == RetryState.PENDING else 0)
 

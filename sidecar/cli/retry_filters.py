@@ -7,10 +7,7 @@ from uuid import UUID
 
 import typer
 
-from sidecar.model.callback_url import parse_webhook_url
-from sidecar.model.endpoint import EndpointRule, NamedEndpoint
 from sidecar.model.retry import RedriveFilter, RetryState
-from sidecar.settings.root import Settings
 from sidecar.settings.units import parse_duration
 
 AGGREGATE = "all"  # how people name the message of all services; the ledger's word is ''
@@ -101,26 +98,16 @@ class Which:
         """Whether nothing narrows it down."""
         return self == Which()
 
-    def at(self, now: datetime, settings: Settings) -> RedriveFilter:
-        """Turn it into the ledger's filter."""
+    def at(self, now: datetime) -> RedriveFilter:
+        """Turn it into the ledger's filter; an endpoint may be named as in the settings."""
         return RedriveFilter(
             job_id=self.job,
             service="" if self.service == AGGREGATE else self.service,
             state=self.state,
-            endpoint=None if self.endpoint is None else endpoint_key(self.endpoint, settings),
+            endpoint=self.endpoint,
             route=self.route,
             correlation_id=self.correlation_id,
             reason=self.reason,
             since=None if self.since is None else self.since.at(now),
             until=None if self.until is None else self.until.at(now),
         )
-
-
-def endpoint_key(text: str, settings: Settings) -> str:
-    """Find the key of an endpoint that is named as in the settings; any other text is a key already."""
-    webhook = settings.webhook
-    for named in webhook.endpoints:
-        if named.name == text:
-            rule = EndpointRule([NamedEndpoint(named.name, named.match)], segments=webhook.endpoint_path_segments)
-            return rule.endpoint_of(parse_webhook_url(named.match))
-    return text

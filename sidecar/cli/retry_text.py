@@ -1,26 +1,21 @@
-"""Retries as people and programs read them: pure functions from what the ledger tells to text, never bodies.
-
-Of a ``callback-url`` only the host is shown, in full at most its path: a query may hold what the webhook trusts.
-"""
+"""Retries as people and programs read them: pure functions from what the ledger tells to text, never bodies."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from rich.table import Table
 from rich.text import Text
 
-from sidecar.ledger.operator import RetryCount
-from sidecar.model.job import JobView
+from sidecar.model.operator import EndpointView, JobStory, LedgerRow, RetryCount
 from sidecar.model.outcome import MessageKind
-from sidecar.model.retry import EndpointState, RetryAttempt, RetryState, RetryView
+from sidecar.model.retry import RetryAttempt, RetryState
 from sidecar.settings.units import render_duration
 
 COLUMNS = ("job", "service", "state", "why", "retries", "next or end", "endpoint", "correlation id")
 WAITS = {
     "being_sent": "it is being sent right now",
+    "endpoint_held": "an operator holds its endpoint",
     "circuit_open": "its endpoint is away; somebody probes it from time to time",
     "endpoint_paused": "its endpoint asked for a pause",
     "backoff": "its time has not come",
@@ -28,7 +23,7 @@ WAITS = {
 }
 
 
-def retry_table(rows: Iterable[RetryView], now: datetime) -> Table:
+def retry_table(rows: Iterable[LedgerRow], now: datetime) -> Table:
     """Show one line a retry."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS:
@@ -48,25 +43,21 @@ def retry_table(rows: Iterable[RetryView], now: datetime) -> Table:
     return table
 
 
-def retry_json(row: RetryView, *, full: bool = False) -> str:
+def retry_json(row: LedgerRow) -> str:
     """Write one retry as a line of JSON; times are ISO 8601."""
-    fields: dict[str, Any] = {name: getattr(row, name) for name in RetryView.__slots__ if name != "callback_url"}
-    fields["callback_host"] = callback_host(row.callback_url)
-    if full:
-        fields["callback_url"] = without_query(row.callback_url)
-    return orjson.dumps(fields).decode()
+    hidden = {"callback_url"} if row.callback_url is None else set()
+    return orjson.dumps({name: getattr(row, name) for name in LedgerRow.__slots__ if name not in hidden}).decode()
 
 
-def retry_lines(row: RetryView, *, now: datetime, away: EndpointState | None, full: bool) -> Iterator[str]:
+def retry_lines(row: LedgerRow, *, now: datetime, endpoint: EndpointView | None) -> Iterator[str]:
     """Tell all that is known of one message."""
-    webhook = without_query(row.callback_url) if full else callback_host(row.callback_url)
     yield f"job {row.job_id}, {f'service {row.service}' if row.service else 'the aggregate of all services'}"
     yield f"  route          {row.route}"
     yield f"  correlation id {row.correlation_id}"
     yield f"  message        {row.kind}, {row.status}; webhook-id {row.message_id}"
-    yield f"  webhook        {webhook}  (endpoint {row.endpoint})"
+    yield f"  webhook        {row.callback_url or row.callback_host}  (endpoint {row.endpoint})"
     yield f"  state          {row.state}{f': {row.reason}' if row.reason else ''}"
-    yield from _waiting(row, now, away)
+    yield from _waiting(row, now, endpoint)
     redriven = f", redriven {'once' if row.redrives == 1 else f'{row.redrives} times'}" if row.redrives else ""
     yield f"  attempts       {row.attempts} in all, {row.retry_count} retries in this sequence{redriven}"
     if row.last_reason or row.last_status:
@@ -79,13 +70,13 @@ def retry_lines(row: RetryView, *, now: datetime, away: EndpointState | None, fu
         yield from map(_attempt, row.history)
 
 
-def job_lines(job: JobView) -> Iterator[str]:
+def job_lines(story: JobStory) -> Iterator[str]:
     """Tell why there is no retry: what is known of the messages of a job."""
-    yield f"of job {job.job_id} no such message waits, has failed or was sent again; its messages:"
-    for one in job.deliveries:
-        said = f" ({answer(one.status_code, one.reason)})" if one.status_code or one.reason else ""
+    yield f"of job {story.job.job_id} no such message waits, has failed or was sent again; its messages:"
+    for one in story.messages:
+        said = f" ({answer(one.last_status, one.last_reason)})" if one.last_status or one.last_reason else ""
         yield f"  {one.service or 'all'}  {one.state}, {one.attempts} attempts{said}"
-    if not job.deliveries:
+    if not story.messages:
         yield "  none has been made yet"
 
 
@@ -120,30 +111,30 @@ def answer(status: int | None, reason: str | None) -> str:
     return ", ".join(words) or "delivered"
 
 
-def callback_host(url: str) -> str:
-    """Tell the host of a callback-url, and its port where it is written."""
-    return urlsplit(url).netloc
-
-
-def without_query(url: str) -> str:
-    """Tell a callback-url, without what a query may hold."""
-    address, mark, _ = url.partition("?")
-    return address + ("?(not shown)" if mark else "")
-
-
 def stamp(instant: datetime) -> str:
     """Write an instant to the second."""
     return instant.isoformat(timespec="seconds")
 
 
-def _waiting(row: RetryView, now: datetime, away: EndpointState | None) -> Iterator[str]:
+def endpoint_line(view: EndpointView, now: datetime) -> str:
+    """Say why nothing is sent to an endpoint, and until when."""
+    if view.state == "held":
+        until = f", until {stamp(view.held_until)}" if view.held_until else ", until somebody resumes it"
+        since = "" if view.held_at is None else f" since {stamp(view.held_at)}"
+        return f"held{since} by {view.held_by} ({view.reason}){until}"
+    left = 0.0 if view.open_until is None else max((view.open_until - now).total_seconds(), 0.0)
+    probing = "is being probed now" if view.probing else f"next in {roughly(left)}"
+    since = "" if view.opened_at is None else f" since {stamp(view.opened_at)}"
+    return f"{view.state}{since} ({view.reason}), {probing}"
+
+
+def _waiting(row: LedgerRow, now: datetime, endpoint: EndpointView | None) -> Iterator[str]:
     if row.state is not RetryState.PENDING:
         return
     why = row.waits_for or ""
     yield f"  waits          {WAITS.get(why, f'a fault of ours put it off: {why}')}"
-    if away is not None:
-        probing = "is being probed now" if away.probing else f"next in {roughly(max(away.remaining, 0.0))}"
-        yield f"  endpoint       {away.state} since {stamp(away.opened_at)} ({away.reason}), {probing}"
+    if endpoint is not None and endpoint.state != "closed":
+        yield f"  endpoint       {endpoint_line(endpoint, now)}"
     yield from _dated("next attempt", row.next_attempt_at, now)
 
 
@@ -157,7 +148,7 @@ def _attempt(one: RetryAttempt) -> str:
     return f"    {stamp(one.at)}  {answer(one.status, one.reason)}{took}"
 
 
-def _body(row: RetryView) -> str:
+def _body(row: LedgerRow) -> str:
     if row.kind == MessageKind.AGGREGATE:
         return "put together from the results at each attempt"
     if row.object_key is None:

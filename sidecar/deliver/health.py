@@ -15,7 +15,7 @@ class Endpoints(Protocol):
     """The endpoints as the ledger keeps them. Times are seconds."""
 
     async def away(self) -> Sequence[EndpointState]:
-        """Tell the endpoints that are open or paused."""
+        """Tell the endpoints that are open, paused or held."""
 
     async def open(self, endpoint: str, *, seconds: float, reason: str) -> int | None:
         """Open a circuit, or keep it open after a failed probe."""
@@ -43,14 +43,14 @@ class EndpointHealth:
         self._endpoints = endpoints
         self._probe_lease = probe_lease
         self._states: dict[str, EndpointState] = {}
-        self._paused: set[str] = set()  # of those that are away
+        self._paused: set[str] = set()  # of those that are away: nothing is learnt from attempts that were under way
         self.circuits = Circuits(full_speed)
 
     async def refresh(self) -> frozenset[str]:
         """Learn what the replicas know; return the endpoints that nothing is to be sent to."""
         states = await self._endpoints.away()
         self._states = {state.endpoint: state for state in states}
-        self._paused = {state.endpoint for state in states if state.state == "paused"}
+        self._paused = {state.endpoint for state in states if state.state != "open"}
         self.circuits.learn(self._states)
         return self.circuits.away
 

@@ -15,7 +15,7 @@ class Endpoints:
         self._ownership = ownership
 
     async def away(self) -> list[EndpointState]:
-        """Tell the endpoints that are open or paused, by name. Cheap: the others are not looked at."""
+        """Tell the endpoints that are open, paused or held, by name. Cheap: the others are not looked at."""
         return [EndpointState(**row) for row in await self._pool.fetch(self._queries.endpoints_away)]
 
     async def open(self, endpoint: str, *, seconds: float, reason: str) -> int | None:

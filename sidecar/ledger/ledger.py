@@ -23,6 +23,7 @@ from sidecar.ledger.outcomes import RecordKind, mark_receiving
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.partitions import Partitions
 from sidecar.ledger.pool import LinkPool
+from sidecar.ledger.pulse import Pulse
 from sidecar.ledger.redrive import Redrive
 from sidecar.ledger.registry import Registry
 from sidecar.ledger.release import FencedKind, finish_row, release_row, won
@@ -99,11 +100,12 @@ class Ledger(Duties):
         self._sweeps = Sweeps(pool, queries, horizon=horizon, retrying=retrying)
         self._jobs = JobReader(pool, queries)
         self._partitions = Partitions(pool, queries, ownership)
-        self.retries = Retries(pool, queries, ownership=ownership, horizon=retrying, lane=self._hot)
+        self.retries = Retries(pool, queries, ownership=ownership, horizon=retrying, lane=self._hot, stats=self.stats)
         self.endpoints = Endpoints(pool, queries, ownership)
         self.objects = Objects(pool, queries, horizon=retrying, clock=self._clock)
         self.audit = Audit(pool, queries)
         self.dropping = Dropping(pool, queries, ownership=ownership, clock=self._clock)
+        self.pulse = Pulse(pool, queries, ownership=ownership, horizon=retrying, stats=self.stats)
         self.redrive = Redrive(pool, queries, horizon=retrying, clock=self._clock)
 
     # Life
@@ -243,11 +245,15 @@ class Ledger(Duties):
         """End a delivery, give it back or begin its retry sequence; False when it was no longer ours."""
         try:
             if end.state is DeliveryState.RETRYING:
-                return await self.retries.begin(end)
-            return await self._finish.submit(end)
+                ours = await self.retries.begin(end)
+            else:
+                ours = await self._finish.submit(end)
         except LedgerError:
             self._ownership.registry.drop("delivery", end.job_id, end.service, end.claim)
             raise
+        if ours:
+            self.stats.ended(end.state)
+        return ours
 
     async def finish_retry(self, end: RetryEnd) -> RetryState | None:
         """End an attempt of a retry, and tell where the retry is now; None when it was no longer ours."""

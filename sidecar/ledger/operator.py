@@ -1,47 +1,44 @@
-"""The ledger for people at a terminal: it reads and redrives without becoming a worker."""
+"""The ledger for operators: it reads and redrives without becoming a worker."""
 
-import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import UUID
 
 from sidecar.ledger.audit import Audit
 from sidecar.ledger.bounds import Horizon
+from sidecar.ledger.browse import Browse
 from sidecar.ledger.clock import DatabaseClock, boottime
 from sidecar.ledger.config import LedgerConfig
-from sidecar.ledger.jobs import JobReader
+from sidecar.ledger.holds import Holds
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.redrive import FIRST, LAST, Redrive, filter_cells
 from sidecar.ledger.server import check_server
 from sidecar.ledger.sqlfiles import load_queries
 from sidecar.ledger.stats import LedgerStats
-from sidecar.model.job import JobView
+from sidecar.model.operator import RetryCount
 from sidecar.model.retry import EndpointState, RedriveFilter
 
 
-@dataclass(frozen=True, slots=True)
-class RetryCount:
-    """How many messages of one endpoint are in one state, and how many of them a redrive would take."""
-
-    endpoint: str
-    state: str
-    count: int
-    redrivable: int
-
-
 class OperatorLedger:
-    """One connection to the ledger that owns no rows. ``redrive`` lists, redrives and cancels, ``audit`` notes it."""
+    """A few connections to the ledger that own no rows.
 
-    def __init__(self, config: LedgerConfig) -> None:
+    ``redrive`` lists, redrives and cancels, ``browse`` looks around, ``holds`` holds endpoints, ``audit`` tells who did
+    what.
+
+    Args:
+        config: How to reach the database; how many connections, and how long a statement may take.
+        clock: The database's clock, where somebody measures it already; then there is no need to start.
+    """
+
+    def __init__(self, config: LedgerConfig, *, clock: DatabaseClock | None = None) -> None:
         self._queries = queries = load_queries()
-        self._pool = pool = LinkPool(dataclasses.replace(config, pool=1), LedgerStats())
-        self._clock = clock = DatabaseClock()
-        self._jobs = JobReader(pool, queries)
+        self._pool = pool = LinkPool(config, LedgerStats())
+        self._clock = clock = clock or DatabaseClock()
         horizon = Horizon(pool, queries.retries_since, clock)
-        self.audit = Audit(pool, queries)
         self.redrive = Redrive(pool, queries, horizon=horizon, clock=clock)
+        self.browse = Browse(pool, queries, horizon=horizon, clock=clock)
+        self.holds = Holds(pool, queries)
+        self.audit = Audit(pool, queries)
 
     async def start(self) -> None:
         """Connect, look at server and schema, and read the database's clock.
@@ -56,7 +53,7 @@ class OperatorLedger:
         self._clock.measure(rows[0]["epoch"], sent=sent, received=boottime())
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         await self._pool.close()
 
     def now(self) -> datetime:
@@ -72,10 +69,6 @@ class OperatorLedger:
         """Tell how long an endpoint is left alone; None when it is not."""
         rows = await self._pool.fetch(self._queries.endpoints_away)
         return next((EndpointState(**row) for row in rows if row["endpoint"] == endpoint), None)
-
-    async def job(self, job_id: UUID) -> JobView | None:
-        """Read what is known of a job; None when there is none."""
-        return await self._jobs.view(job_id)
 
 
 @asynccontextmanager

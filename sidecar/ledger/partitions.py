@@ -92,6 +92,7 @@ class Partitions:
             workers = await self._pool.fetch(self._queries.prune_workers, DEAD_WORKERS_KEPT)
             retries = await self._pool.fetch(self._queries.prune_retries, retention)
             endpoints = await self._pool.fetch(self._queries.prune_endpoints, FORGOTTEN)
+            await self._pool.fetch(self._queries.prune_pulse)
             actions = await self._pool.fetch(self._queries.prune_audit, audit)
             return Pruned(tuple(dropped), *map(len, (keys, workers, retries, endpoints, actions)))
         finally:

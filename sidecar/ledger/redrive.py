@@ -7,10 +7,12 @@ from uuid import UUID
 
 import orjson
 
+from sidecar.ledger.audit import audit_cells
 from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.clock import DatabaseClock, ceiling_id, floor_id
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
+from sidecar.model.audit import Actor
 from sidecar.model.retry import RedriveFilter, RetryAttempt, RetryPage, RetryState, RetryView
 
 FIRST, LAST = UUID(int=0), UUID(int=(1 << 128) - 1)
@@ -50,7 +52,9 @@ class Redrive:
         page = await self.retries(RedriveFilter(job_id=job_id, service=service), limit=1)
         return page.rows[0] if page.rows else None
 
-    async def redrive(self, which: RedriveFilter, *, retention: float, new_id: bool = False, limit: int = 500) -> int:
+    async def redrive(
+        self, which: RedriveFilter, *, by: Actor, retention: float, new_id: bool = False, limit: int = 500
+    ) -> int:
         """Send again, at once: a new sequence with the history kept.
 
         That is what failed, and what waits for its next attempt, in whose place this one comes. Left out is what is
@@ -58,6 +62,7 @@ class Redrive:
 
         Args:
             which: What to redrive.
+            by: Whom the audit names; its row is written with the change.
             retention: Seconds that jobs are kept.
             new_id: Give the messages another id, so that the receiver does not take them for repetitions.
             limit: At most so many; repeat while it does as many.
@@ -67,7 +72,7 @@ class Redrive:
         """
         now = self._clock.now()
         bounds = floor_id(now - retention + DAY), ceiling_id(now + AHEAD)
-        cells = filter_cells(which)
+        cells = (*filter_cells(which), *audit_cells(by, which, new_id=new_id))
         done = len(await self._pool.fetch(self._queries.redrive_retries, *bounds, limit, new_id, *cells))
         if done < limit:
             left = limit - done
@@ -76,13 +81,13 @@ class Redrive:
             self._horizon.look_again()
         return done
 
-    async def cancel(self, which: RedriveFilter, *, limit: int = 500) -> int:
+    async def cancel(self, which: RedriveFilter, *, by: Actor, limit: int = 500) -> int:
         """Give up what is pending, sent for the first time or again; tell how many.
 
         An attempt that is under way ends as it may, and nothing follows it. At most ``limit``; repeat while it does as
-        many.
+        many. The audit names ``by``.
         """
-        cells = filter_cells(which)
+        cells = (*filter_cells(which), *audit_cells(by, which))
         done = len(await self._pool.fetch(self._queries.cancel_retries, FIRST, LAST, limit, *cells))
         if done < limit:
             done += len(await self._pool.fetch(self._queries.cancel_deliveries, FIRST, LAST, limit - done, *cells))

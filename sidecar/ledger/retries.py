@@ -11,10 +11,11 @@ from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.release import FencedKind, won
 from sidecar.ledger.sqlfiles import Queries
+from sidecar.ledger.stats import LedgerStats
 from sidecar.model.delivery import DeliveryEnd
 from sidecar.model.errors import LedgerError
 from sidecar.model.outcome import MessageKind, ResultStatus
-from sidecar.model.retry import Retry, RetryEnd, RetryState
+from sidecar.model.retry import Retry, RetryEnd, RetryState, RetryVerdict
 
 
 class Retries:
@@ -28,11 +29,13 @@ class Retries:
         ownership: Ownership,
         horizon: Horizon,
         lane: Lane,
+        stats: LedgerStats,
     ) -> None:
         self._pool = pool
         self._queries = queries
         self._ownership = ownership
         self._horizon = horizon
+        self._stats = stats
         self._due = DueScan(pool, queries.claim_retries, horizon=horizon, name="endpoint")
         held = ownership.registry
         self._starts = lane.queue(
@@ -65,10 +68,13 @@ class Retries:
     async def finish(self, end: RetryEnd) -> RetryState | None:
         """End an attempt, and tell where the retry is now; None when it was no longer ours."""
         try:
-            return await self._ends.submit(end)
+            state = await self._ends.submit(end)
         except LedgerError:
             self._ownership.registry.drop("retry", end.job_id, end.service, end.claim)
             raise
+        if state is not None and end.verdict is not RetryVerdict.DEFERRED:
+            self._stats.ended(state)
+        return state
 
     async def unreachable(self, endpoints: Sequence[str], *, budget: float, limit: int = 500) -> int:
         """End what is past its ``budget`` (seconds) and waits for an endpoint whose circuit is open, and tell how much.

@@ -54,7 +54,9 @@ class Queries:
 
     accept: str
     add_partition: str
+    audit: str
     audit_write: str
+    backlog: str
     cancel_deliveries: str
     cancel_retries: str
     claim_deliveries: str
@@ -64,9 +66,13 @@ class Queries:
     drop_requests: str
     drop_results: str
     endpoint_close: str
+    endpoint_hold: str
+    endpoint_names: str
     endpoint_open: str
     endpoint_pause: str
     endpoint_probe: str
+    endpoint_resume: str
+    endpoint_states: str
     endpoints_away: str
     endpoints_with_work: str
     expired: str
@@ -79,6 +85,7 @@ class Queries:
     job: str
     job_deliveries: str
     job_services: str
+    jobs: str
     kept: str
     keys: str
     lease_leave: str
@@ -104,8 +111,11 @@ class Queries:
     prune_audit: str
     prune_endpoints: str
     prune_idempotency: str
+    prune_pulse: str
     prune_retries: str
     prune_workers: str
+    pulse: str
+    pulse_add: str
     receiving: str
     record: str
     redrive_deliveries: str
@@ -125,6 +135,9 @@ class Queries:
     service_keys_with_work: str
     standing: str
     start_retry: str
+    story_deliveries: str
+    story_job: str
+    story_services: str
     sweep_jobs: str
     sweep_upto: str
     take_over_deliveries: str
@@ -139,6 +152,7 @@ class Queries:
     worker_leave: str
     worker_observe: str
     worker_register: str
+    workers_alive: str
 
 
 def load_queries() -> Queries:

@@ -102,8 +102,8 @@ class RetryAttempt:
 class RetryView:
     """A retry as operators see it, or a message that failed without one: never bodies.
 
-    ``waits_for`` says why a pending one is not sent now: ``being_sent``, ``circuit_open``, ``endpoint_paused``,
-    ``backoff``, ``turn`` (nothing but its turn), or the fault of ours that put it off.
+    ``waits_for`` says why a pending one is not sent now: ``being_sent``, ``endpoint_held``, ``circuit_open``,
+    ``endpoint_paused``, ``backoff``, ``turn`` (nothing but its turn), or the fault of ours that put it off.
     """
 
     job_id: UUID
@@ -166,19 +166,24 @@ class RedriveFilter:
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """An endpoint that is away: its circuit is ``open``, or it is ``paused`` because it asked for that.
+    """An endpoint that nothing is sent to.
 
-    ``remaining`` is the seconds until it may be probed, or until the pause is over; not positive means now.
+    Its circuit is ``open``, it is ``paused`` because it asked for that, or ``held`` by an operator, whatever else is
+    true of it.
+
+    ``remaining`` is the seconds until it may be probed, or until the pause or hold is over; not positive means now, and
+    infinity until an operator resumes it.
     """
 
     endpoint: str
     state: str
     reason: str
     openings: int  # in a row, without a success between
-    opened_at: datetime
+    opened_at: datetime  # of a hold: when it began
     confirmed_at: datetime  # the last opening
     remaining: float
     probing: bool  # somebody has the lease of the one probe
+    held_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,14 @@ WITH c AS MATERIALIZED (
       AND ($11::timestamptz IS NULL OR coalesce(d.finished_at, d.due_at) >= $11::timestamptz)
       AND ($12::timestamptz IS NULL OR coalesce(d.finished_at, d.due_at) < $12::timestamptz)
     ORDER BY d.job_id, d.service LIMIT $3::int FOR NO KEY UPDATE OF d
+), u AS (
+    UPDATE delivery d SET state = 'cancelled', worker = NULL, last_reason = 'cancelled', finished_at = now()
+    FROM c WHERE d.job_id = c.job_id AND d.service = c.service AND d.job_id BETWEEN $1::uuid AND $2::uuid
+    RETURNING d.job_id
+), a AS (
+    INSERT INTO audit (actor, role, action, target, detail)
+    SELECT $13::text, $14::text, 'cancel', $15::text,
+           $16::jsonb || jsonb_build_object('count', count(*), 'jobs', jsonb_agg(DISTINCT u.job_id))
+    FROM u HAVING count(*) > 0
 )
-UPDATE delivery d SET state = 'cancelled', worker = NULL, last_reason = 'cancelled', finished_at = now()
-FROM c WHERE d.job_id = c.job_id AND d.service = c.service AND d.job_id BETWEEN $1::uuid AND $2::uuid
-RETURNING 1 AS cancelled
+SELECT 1 AS cancelled FROM u

@@ -21,5 +21,10 @@ WITH c AS MATERIALIZED (
     FROM u
     WHERE d.job_id = u.job_id AND d.service = u.service AND d.job_id BETWEEN $1::uuid AND $2::uuid
       AND d.state = 'retrying'
+), a AS (
+    INSERT INTO audit (actor, role, action, target, detail)
+    SELECT $13::text, $14::text, 'cancel', $15::text,
+           $16::jsonb || jsonb_build_object('count', count(*), 'jobs', jsonb_agg(DISTINCT u.job_id))
+    FROM u HAVING count(*) > 0
 )
 SELECT 1 AS cancelled FROM u

@@ -1,5 +1,6 @@
 -- End the attempts of retries. Fenced by owner and claim. 'again' schedules the next retry: it is used up when that would
--- fall beyond the budget, which only a failed attempt is asked, by this clock. Retry-After (in `wait`) moves a retry
+-- fall beyond the budget, which only a failed attempt is asked, by this clock; while an operator
+-- held the endpoint it did not run. Retry-After (in `wait`) moves a retry
 -- later, at most to the edge of the budget. 'deferred' is our own fault and counts no attempt. What ends here ends its
 -- delivery with it: retry row before delivery, as everywhere. `n` is the place in the batch of each row that was owned.
 WITH o AS MATERIALIZED (
@@ -11,7 +12,9 @@ WITH o AS MATERIALIZED (
                 $11::float8[], $12::float8[], $13::float8[])
          WITH ORDINALITY AS c (job_id, service, worker, claim, verdict, code, reason, seconds, delay, wait, budget, n)
     JOIN oas_webhook_retry r ON r.job_id = c.job_id AND r.service = c.service
-    CROSS JOIN LATERAL (SELECT r.first_failed_at + make_interval(secs => c.budget) AS edge) x
+    LEFT JOIN endpoint e ON e.endpoint = r.endpoint
+    CROSS JOIN LATERAL (
+        SELECT greatest(r.first_failed_at, e.held_until) + make_interval(secs => c.budget) AS edge) x
 ), u AS (
     UPDATE oas_webhook_retry r SET
         state = o.state, worker = NULL,

@@ -44,5 +44,10 @@ WITH c AS MATERIALIZED (
     FROM u JOIN job j ON j.job_id = u.job_id AND j.job_id BETWEEN $1::uuid AND $2::uuid
     LEFT JOIN payload p ON p.job_id = u.job_id AND p.service = u.service AND u.service <> ''
                        AND p.job_id BETWEEN $1::uuid AND $2::uuid
+), a AS (
+    INSERT INTO audit (actor, role, action, target, detail)
+    SELECT $14::text, $15::text, 'redrive', $16::text,
+           $17::jsonb || jsonb_build_object('count', count(*), 'jobs', jsonb_agg(DISTINCT u.job_id))
+    FROM u HAVING count(*) > 0
 )
 SELECT 1 AS redriven FROM u

@@ -41,5 +41,10 @@ WITH c AS MATERIALIZED (
     FROM u
     WHERE d.job_id = u.job_id AND d.service = u.service AND d.job_id BETWEEN $1::uuid AND $2::uuid
       AND d.state IN ('failed', 'retrying')
+), a AS (
+    INSERT INTO audit (actor, role, action, target, detail)
+    SELECT $14::text, $15::text, 'redrive', $16::text,
+           $17::jsonb || jsonb_build_object('count', count(*), 'jobs', jsonb_agg(DISTINCT u.job_id))
+    FROM u HAVING count(*) > 0
 )
 SELECT 1 AS redriven FROM u

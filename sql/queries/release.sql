@@ -6,6 +6,8 @@ UPDATE invocation i SET
     unsure = i.unsure OR c.unsure,
     next_attempt_at = now() + make_interval(secs => c.retry_in),
     attempts = i.attempts + c.attempted::int,
+    history = CASE WHEN c.attempted AND NOT c.acknowledged
+                   THEN ledger_history(coalesce(i.history, '[]'), c.status, c.reason, NULL) ELSE i.history END,
     last_status = CASE WHEN c.attempted THEN c.status ELSE i.last_status END,
     last_reason = CASE WHEN c.attempted THEN c.reason ELSE i.last_reason END
 FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::bool[], $8::bool[], $9::float8[], $10::int[],

@@ -8,6 +8,7 @@ WITH c AS MATERIALIZED (
           AND job_id BETWEEN $1::uuid AND $2::uuid
         ORDER BY first_failed_at LIMIT $5::int FOR NO KEY UPDATE SKIP LOCKED) x
     WHERE e.endpoint = ANY ($3::text[]) AND e.state = 'open'
+      AND (e.held_until IS NULL OR e.held_until <= e.confirmed_at - make_interval(secs => $4::float8))
 ), u AS (
     UPDATE oas_webhook_retry r SET state = 'failed', reason = 'endpoint_unreachable', next_attempt_at = NULL,
                                    finished_at = now()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from sidecar.model.audit import Actor
 from sidecar.model.delivery import Delivery, DeliveryEnd, DeliveryState
 from sidecar.model.job import NewJob
 from sidecar.model.retry import Retry, RetryEnd, RetryVerdict
@@ -13,6 +14,7 @@ from tests.integration.ledger.kit import ENDPOINT, Replica, connection, make_end
 
 BUDGET = 43_200.0
 HOUR = 3600.0
+BY = Actor("oncall", "operator")
 
 
 def make_failure(message: Delivery, **over: Any) -> DeliveryEnd:

@@ -22,7 +22,7 @@ from tests.integration.ledger.kit import (
     replica,
     stored,
 )
-from tests.integration.ledger.retrying import delivering, make_failure, make_object
+from tests.integration.ledger.retrying import BY, delivering, make_failure, make_object
 
 HOUR = 3600.0
 DAY = 86_400.0
@@ -177,7 +177,7 @@ async def test_the_body_of_a_failed_message_stays_and_can_be_redriven(database: 
         for _ in range(2):
             assert await dropped(partial(here.ledger.dropping.results, HOUR)) == 0
             await look_now(database)
-        assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), retention=14 * DAY) == 1
+        assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), by=BY, retention=14 * DAY) == 1
 
 
 async def test_parts_of_an_aggregate_stay_until_the_aggregate_was_delivered(database: str) -> None:
@@ -221,7 +221,7 @@ async def test_a_redrive_leaves_out_what_has_no_body(database: str) -> None:
         await here.ledger.finish(make_end(aggregate, state=DeliveryState.FAILED, status=410, reason="gone"))
         await direct.execute("UPDATE payload SET body = '', dropped_at = now() WHERE service <> ''")
         for job in (each, retried, every):
-            assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), retention=14 * DAY) == 0
+            assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), by=BY, retention=14 * DAY) == 0
         await direct.execute("UPDATE payload SET dropped_at = NULL")
         for job in (each, retried, every):
-            assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), retention=14 * DAY) == 1
+            assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), by=BY, retention=14 * DAY) == 1

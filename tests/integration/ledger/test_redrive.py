@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sidecar.model.route import Gather
 from tests.integration.ledger.kit import ENDPOINT, connection, make_end, make_job, make_result, replica, stored
 from tests.integration.ledger.retrying import (
     BUDGET,
+    BY,
     HOUR,
     age,
     claimed,
@@ -35,7 +37,7 @@ async def test_a_failed_retry_begins_anew_and_keeps_its_history(database: str) -
         await age(database, job.job_id, BUDGET + 1)
         (retry,) = await claimed(here)
         await here.ledger.finish_retry(make_retry_end(retry))
-        assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 1
+        assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 1
         row = await row_of(database, job.job_id)
         assert (row["state"], row["delivery"], row["reason"], row["finished_at"]) == ("pending", "retrying", None, None)
         assert (row["retry_count"], row["attempts"], len(row["history"]), row["redrives"]) == (0, 2, 2, 1)
@@ -49,11 +51,13 @@ async def test_a_redrive_takes_the_place_of_the_scheduled_attempt(database: str)
     async with replica(database) as here:
         job = await retrying(here)
         (retry,) = await claimed(here)
-        assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 0  # it is being sent
+        assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 0  # it is being sent
         await here.ledger.finish_retry(make_retry_end(retry, delay=HOUR))
-        assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 1
-        assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 0  # its time has come already
-        assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), retention=KEPT) == 1  # by name it is
+        assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 1
+        assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 0  # its time has come already
+        assert (
+            await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), by=BY, retention=KEPT) == 1
+        )  # by name it is
         assert len(await here.ledger.claim_retries({ENDPOINT: 5})) == 1
 
 
@@ -62,9 +66,9 @@ async def test_a_new_id_is_new_each_time(database: str) -> None:
         job = await retrying(here)
         one = RedriveFilter(job_id=job.job_id, service="billing")
         for number in (1, 2):
-            assert await here.ledger.redrive.redrive(one, retention=KEPT, new_id=True) == 1
+            assert await here.ledger.redrive.redrive(one, by=BY, retention=KEPT, new_id=True) == 1
             assert (await row_of(database, job.job_id))["message_id"] == f"{job.job_id}:billing:succeeded:r{number}"
-        assert await here.ledger.redrive.redrive(one, retention=KEPT) == 1
+        assert await here.ledger.redrive.redrive(one, by=BY, retention=KEPT) == 1
         (retry,) = await claimed(here)
         assert retry.message_id.endswith(":r2")
         view = await here.ledger.job(job.job_id)
@@ -79,14 +83,14 @@ async def test_a_message_that_failed_at_once_is_listed_and_can_be_redriven(datab
         view = await here.ledger.redrive.retry(job.job_id, "billing")
         assert view is not None
         assert (view.state, view.reason, view.attempts, view.history) == ("failed", "gone", 1, ())
-        assert await here.ledger.redrive.redrive(RedriveFilter(reason="gone"), retention=KEPT, new_id=True) == 1
+        assert await here.ledger.redrive.redrive(RedriveFilter(reason="gone"), by=BY, retention=KEPT, new_id=True) == 1
         row = await row_of(database, job.job_id)
         assert (row["state"], row["delivery"], row["attempts"], row["redrives"]) == ("pending", "retrying", 1, 1)
         assert [attempt["reason"] for attempt in row["history"]] == ["gone"]
         (retry,) = await claimed(here)
         assert (retry.body, retry.message_id) == (b"done", f"{message.message_id}:r1")
         await here.ledger.finish_retry(make_retry_end(retry, verdict=RetryVerdict.DELIVERED, status=200, reason=None))
-        assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 0  # what was delivered stays so
+        assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 0  # what was delivered stays so
 
 
 async def test_an_aggregate_can_be_redriven_while_its_parts_are_there(database: str) -> None:
@@ -98,9 +102,9 @@ async def test_an_aggregate_can_be_redriven_while_its_parts_are_there(database: 
         async with connection(database) as direct:
             await direct.execute("CREATE TABLE kept AS SELECT * FROM payload WHERE service = 'risk'")
             await direct.execute("DELETE FROM payload WHERE service = 'risk'")
-            assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 0
+            assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 0
             await direct.execute("INSERT INTO payload SELECT * FROM kept")
-        assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 1
+        assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 1
         (retry,) = await claimed(here)
         assert retry.service == ""
 
@@ -117,7 +121,7 @@ async def test_a_redrive_is_refused_when_the_body_is_gone_or_the_job_about_to_be
             await here.ledger.finish(make_failure(message))
             (retry,) = await claimed(here)
             await here.ledger.finish_retry(make_retry_end(retry, verdict=RetryVerdict.FAILED))
-        redrive = here.ledger.redrive.redrive
+        redrive = partial(here.ledger.redrive.redrive, by=BY)
         assert await redrive(ALL, retention=DAY - 60) == 0
         async with connection(database) as direct:
             await direct.execute("DELETE FROM payload WHERE job_id = $1 AND service = 'billing'", job.job_id)
@@ -132,9 +136,9 @@ async def test_a_redrive_is_refused_when_the_object_is_gone(database: str) -> No
         await here.ledger.finish(make_end(here.taker.messages[0], **GONE))
         async with connection(database) as direct:
             await direct.execute("UPDATE stored_object SET doomed_at = now()")
-            assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 0
+            assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 0
             await direct.execute("UPDATE stored_object SET doomed_at = NULL")
-        assert await here.ledger.redrive.redrive(ALL, retention=KEPT) == 1
+        assert await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT) == 1
 
 
 FILTERS: list[tuple[dict[str, Any], set[str]]] = [
@@ -168,11 +172,11 @@ async def test_listing_redriving_and_cancelling_take_the_same_filters(
         page = await here.ledger.redrive.retries(given)
         assert {row.correlation_id for row in page.rows} == expected
         assert page.cursor is None
-        assert await here.ledger.redrive.redrive(given, retention=KEPT) == len(expected)
+        assert await here.ledger.redrive.redrive(given, by=BY, retention=KEPT) == len(expected)
         pending = replace(given, state=None, reason=None, since=None, until=None)
         page = await here.ledger.redrive.retries(pending)
         left = {row.correlation_id for row in page.rows if row.state == "pending"}
-        assert await here.ledger.redrive.cancel(pending) == len(left)
+        assert await here.ledger.redrive.cancel(pending, by=BY) == len(left)
 
 
 async def later(here: Any, **over: Any) -> None:
@@ -204,7 +208,7 @@ async def test_a_large_redrive_is_done_in_bounded_steps(database: str) -> None:
             await later(here)
         _, (message,) = await delivering(here)
         await here.ledger.finish(make_end(message, **GONE))
-        steps = [await here.ledger.redrive.redrive(ALL, retention=KEPT, limit=2) for _ in range(3)]
+        steps = [await here.ledger.redrive.redrive(ALL, by=BY, retention=KEPT, limit=2) for _ in range(3)]
         assert steps == [2, 2, 0]
 
 
@@ -218,9 +222,9 @@ async def test_cancelling_ends_what_is_pending_and_leaves_what_is_over(database:
         _, (message,) = await delivering(here)
         _, (over,) = await delivering(here)
         await here.ledger.finish(make_end(over))
-        assert await here.ledger.redrive.cancel(ALL, limit=2) == 2
-        assert await here.ledger.redrive.cancel(ALL, limit=2) == 1
-        assert await here.ledger.redrive.cancel(ALL, limit=2) == 0
+        assert await here.ledger.redrive.cancel(ALL, by=BY, limit=2) == 2
+        assert await here.ledger.redrive.cancel(ALL, by=BY, limit=2) == 1
+        assert await here.ledger.redrive.cancel(ALL, by=BY, limit=2) == 0
         for job_id in (waiting, sending):
             row = await row_of(database, job_id)
             assert (row["state"], row["reason"], row["delivery"], row["why"]) == ("cancelled",) + ("cancelled",) * 3

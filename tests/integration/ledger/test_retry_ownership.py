@@ -7,6 +7,7 @@ from sidecar.model.retry import RedriveFilter
 from tests.integration.ledger.kit import ENDPOINT, connection, replica
 from tests.integration.ledger.proxy import lossy_way
 from tests.integration.ledger.retrying import (
+    BY,
     claimed,
     delivering,
     make_failure,
@@ -128,7 +129,7 @@ async def test_a_day_is_kept_for_as_long_as_it_has_pending_retries(database: str
         assert await here.ledger._partitions._any_open(today)
         await here.ledger.finish_retry(make_retry_end(retry, budget=0.0))
         assert not await here.ledger._partitions._any_open(today)
-        assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), retention=9 * DAY) == 1
+        assert await here.ledger.redrive.redrive(RedriveFilter(job_id=job.job_id), by=BY, retention=9 * DAY) == 1
         assert await here.ledger._partitions._any_open(today)
 
 

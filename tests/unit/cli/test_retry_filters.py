@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import typer
 
-from sidecar.cli.retry_filters import Instant, Which, endpoint_key, parse_instant
-from sidecar.cli.retry_text import callback_host, roughly, when, without_query
+from sidecar.cli.retry_filters import Instant, Which, parse_instant
+from sidecar.cli.retry_text import roughly, when
+from sidecar.model.operator import callback_host, without_query
+from sidecar.operate.local import EndpointNames
 from sidecar.settings.load import build_settings
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -42,14 +44,14 @@ def test_another_time_is_refused(text: str) -> None:
 
 
 def test_people_call_an_aggregate_all_and_the_ledger_does_not() -> None:
-    assert Which(service="all").at(NOW, SETTINGS).service == ""
-    assert Which(service="billing").at(NOW, SETTINGS).service == "billing"
-    assert Which(since=Instant(timedelta(hours=1))).at(NOW, SETTINGS).since == NOW - timedelta(hours=1)
+    assert Which(service="all").at(NOW).service == ""
+    assert Which(service="billing").at(NOW).service == "billing"
+    assert Which(since=Instant(timedelta(hours=1))).at(NOW).since == NOW - timedelta(hours=1)
 
 
 def test_an_endpoint_is_named_as_in_the_settings_or_by_its_key() -> None:
-    assert endpoint_key("crm", SETTINGS) == "https://hooks.example:443/crm/1.0"
-    assert endpoint_key("https://other.example:443/a", SETTINGS) == "https://other.example:443/a"
+    assert EndpointNames(SETTINGS.webhook).key("crm") == "https://hooks.example:443/crm/1.0"
+    assert EndpointNames(SETTINGS.webhook).key("https://other.example:443/a") == "https://other.example:443/a"
 
 
 def test_times_are_told_roughly() -> None:
