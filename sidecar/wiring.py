@@ -20,16 +20,15 @@ from sidecar.fanout.large import LargeCalls
 from sidecar.fanout.stage import Fanout, FanoutLimits
 from sidecar.gather.large import LargeCallbacks, offered_name
 from sidecar.gather.stage import Gather
+from sidecar.keeping import make_bodies, make_seals, make_shapes, style_for
 from sidecar.kit.background import Background
 from sidecar.ledger import Ledger, quick_id
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.callback_token import CallbackTokens
-from sidecar.model.callback_url import parse_webhook_url
 from sidecar.model.delivery import Delivery
 from sidecar.model.endpoint import EndpointRule, NamedEndpoint
 from sidecar.model.invocation import Invocation
-from sidecar.model.shape import Shape, Shapes, Style
-from sidecar.offload.bodies import Bodies, Place
+from sidecar.offload.bodies import Bodies
 from sidecar.offload.store import ObjectStore
 from sidecar.outbound.requests import send
 from sidecar.settings.root import Settings
@@ -105,6 +104,7 @@ class Stages:
             [NamedEndpoint(rule.name, rule.match) for rule in settings.webhook.endpoints],
             segments=settings.webhook.endpoint_path_segments,
         )
+        self._seals = make_seals(settings, secrets)
         callers = WaitingCallers()
         bodies = make_bodies(settings, parts.store)
         self._shapes = shapes = make_shapes(settings, endpoints)
@@ -177,6 +177,7 @@ class Stages:
             clock=parts.ledger.now,
             on_room=lambda: self.duties.reinvoke.wake(),  # noqa: PLW0108 - the duties are made last
             large=large,
+            seals=self._seals,
         )
 
     def _make_deliver(self, parts: Parts, endpoints: EndpointRule, bodies: Bodies | None) -> Deliver:
@@ -237,31 +238,5 @@ class Stages:
             log=parts.log,
             metrics=parts.metrics,
             large=None if bodies is None else LargeRequests(bodies, log=parts.log),
+            seals=self._seals,
         )
-
-
-def make_bodies(settings: Settings, store: ObjectStore | None) -> Bodies | None:
-    """Tell where each route's large bodies go; ``None`` without an object store."""
-    if store is None or settings.offload is None:
-        return None
-    places = {
-        route.path: Place(route.offload.bucket, route.offload.prefix)
-        for route in settings.routes
-        if route.offload is not None
-    }
-    return Bodies(store, prefix=settings.offload.prefix, places=places)
-
-
-def make_shapes(settings: Settings, endpoints: EndpointRule) -> Shapes:
-    """Tell up to which size each endpoint is sent bodies directly, and how its objects are marked."""
-    own = {}
-    for rule in settings.webhook.endpoints:
-        if rule.threshold is not None or rule.style is not None:
-            direct = settings.threshold if rule.threshold is None else rule.threshold
-            own[endpoints.endpoint_of(parse_webhook_url(rule.match))] = Shape(direct, rule.style)
-    return Shapes(Shape(settings.threshold), own)
-
-
-def style_for(shapes: Shapes, endpoints: EndpointRule, callback_url: str) -> Style | None:
-    """Tell how an object is marked that is stored for a webhook; ``None`` leaves it to the store."""
-    return shapes.of(endpoints.endpoint_of(parse_webhook_url(callback_url))).style if shapes.styled else None

@@ -17,6 +17,7 @@ from sidecar.model.job import IdempotencyKey, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome
 from sidecar.model.problems import Problem
 from sidecar.model.route import Completion
+from sidecar.model.sealing import Seals
 from sidecar.model.stored import StoredObject
 from sidecar.settings.route_table import Match
 from sidecar.telemetry.events import Event
@@ -72,6 +73,7 @@ class Acceptor:
         log: EventLog,
         metrics: Metrics,
         large: LargeRequests | None = None,
+        seals: Seals,
     ) -> None:
         self._ledger = ledger
         self._room = room
@@ -84,6 +86,7 @@ class Acceptor:
         self._metrics = metrics
         self.large = large
         """Takes large bodies, where there is an object store."""
+        self._seals = seals
         self._unanswered: set[_Key] = set()
 
     def new_job_id(self) -> UUID:
@@ -174,8 +177,9 @@ class Acceptor:
                 fingerprint=fingerprint(callback_url=request.callback.text, target=target, body=body),
                 ttl=self._limits.idempotency_ttl,
             )
+        job_id = job_id or self._ledger.new_job_id()
         return NewJob(
-            job_id=job_id or self._ledger.new_job_id(),
+            job_id=job_id,
             correlation_id=request.correlation_id,
             application=request.caller.application,
             route=match.route.path,
@@ -193,6 +197,7 @@ class Acceptor:
             idempotency=key,
             stored=None if isinstance(body, bytes) else body.dump(),
             upload_url=request.upload_url,
+            kept_headers=self._seals.close(job_id, request.headers, match.calls),
         )
 
     def _reserve(self, job: NewJob) -> _Key | None:

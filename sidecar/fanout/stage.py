@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sidecar.fanout import decide as decisions
@@ -19,6 +19,7 @@ from sidecar.model.invocation import Invocation, Release
 from sidecar.model.outcome import Outcome, OutcomeKind
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.route import Completion
+from sidecar.model.sealing import MARK, SealError, Seals
 from sidecar.offload.errors import OffloadCorrupt, OffloadError
 from sidecar.outbound.requests import Failure, Reply
 from sidecar.outbound.streams import Spill
@@ -30,7 +31,7 @@ MAX_ACKNOWLEDGEMENT = 4096
 """Bytes of an acknowledgement that are read: enough to see a gateway's fault code."""
 
 POSTPONED = 5.0
-"""Seconds until a call is tried again whose stored request body could not be read."""
+"""Seconds until a call is tried again whose stored request could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Fanout:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_room: Callable[[], None] = lambda: None,
         large: LargeCalls | None = None,
+        seals: Seals,
     ) -> None:
         self._ledger = ledger
         self._send = send
@@ -72,6 +74,7 @@ class Fanout:
         self._limits = limits
         self._max_response = max_response
         self._large = large
+        self._seals = seals
         self._log = log
         self._metrics = metrics
         self._clock = clock
@@ -144,6 +147,13 @@ class Fanout:
         if invocation.unsure and not call.repeat:
             await self._settle(invocation, decisions.not_again(call))
             return
+        if invocation.headers.startswith(MARK):
+            try:
+                invocation = replace(invocation, headers=self._seals.open(invocation.job_id, invocation.headers))
+            except SealError as error:  # another replica may have the key, or this one after a restart
+                self._log.error(Event.CREDENTIALS_UNREADABLE, job_id=str(invocation.job_id), error=str(error))
+                await self._release(invocation, retry_in=POSTPONED, attempted=False)
+                return
         headers = service_headers(
             invocation,
             tokens=self._tokens,

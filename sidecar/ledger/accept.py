@@ -108,7 +108,7 @@ def job_columns(jobs: Sequence[NewJob]) -> Sequence[Sequence[object]]:
                     job.endpoint,
                     job.gather,
                     job.deadline,
-                    job.headers,
+                    job.headers if job.kept_headers is None else job.kept_headers,
                     job.body,
                     job.traceparent,
                     job.links_base,

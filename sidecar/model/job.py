@@ -39,6 +39,7 @@ class NewJob:
     idempotency: IdempotencyKey | None = None
     stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
     upload_url: str | None = None  # where the caller wants the result to be put
+    kept_headers: bytes | None = None  # what is stored in place of ``headers``: credentials are sealed there
 
 
 @dataclass(frozen=True, slots=True)

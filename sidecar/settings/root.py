@@ -11,6 +11,7 @@ from sidecar.settings.offload import OffloadSettings
 from sidecar.settings.retention import RetentionSettings
 from sidecar.settings.retry import RetrySettings
 from sidecar.settings.routes import RouteSettings
+from sidecar.settings.sealing import SealingSettings
 from sidecar.settings.services import ServicesSettings
 from sidecar.settings.telemetry import TelemetrySettings
 from sidecar.settings.webhook import WebhookSettings
@@ -48,6 +49,8 @@ class Settings(BaseSettings):
     """Messages to the callers' webhooks."""
     retry: RetrySettings = RetrySettings()
     """The retry sequence of messages to the webhook."""
+    sealing: SealingSettings = SealingSettings()
+    """Callers' credentials in the database."""
     retention: RetentionSettings = RetentionSettings()
     """How long things are kept."""
     telemetry: TelemetrySettings = TelemetrySettings()

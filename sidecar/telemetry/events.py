@@ -27,6 +27,7 @@ class Event(StrEnum):
     WORK_RECONCILED = "work.reconciled"
     WORK_RELEASED = "work.released"
     WORK_PARKED = "work.parked"
+    CREDENTIALS_UNREADABLE = "credentials.unreadable"
     DEADLINE_PASSED = "deadline.passed"
     PARTITION_CREATED = "partition.created"
     PARTITION_DROPPED = "partition.dropped"

@@ -22,6 +22,7 @@ from sidecar.model.prefer import Preference
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.retry import Retry
 from sidecar.model.route import Gather, ServiceCall
+from sidecar.model.sealing import Seals
 from sidecar.model.stored import StoredObject
 from sidecar.outbound.requests import Reply
 from sidecar.settings.route_compile import Route
@@ -30,6 +31,7 @@ from sidecar.telemetry.log import EventLog, make_log
 
 JOB = UUID("01900000-0000-7000-8000-000000000001")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SEALS = Seals([b"k" * 32], names=["authorization", "cookie", "x-api-key"])
 WEBHOOK = "https://hooks.example/crm/1.0/results"
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 

@@ -14,7 +14,7 @@ from sidecar.model.outcome import Outcome, Recorded, Verdict
 from sidecar.model.prefer import Preference
 from sidecar.model.route import ServiceCall
 from sidecar.telemetry.metrics import Metrics
-from tests.unit.builders import JOB, NOW, Lines, make_call, make_job_view, make_match, make_refusal, make_request
+from tests.unit.builders import JOB, NOW, SEALS, Lines, make_call, make_job_view, make_match, make_refusal, make_request
 
 BILLING, STOCK = make_call(), make_call(service="stock", service_key="http://stock:9000")
 
@@ -108,6 +108,7 @@ class Bench:
             background=self.background,
             log=self.lines.log,
             metrics=Metrics(),
+            seals=SEALS,
         )
 
     async def accept(self, *calls: ServiceCall, body: bytes = b"{}", wait: float = 60.0, **over: Any) -> Accepted:

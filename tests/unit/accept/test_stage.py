@@ -187,3 +187,11 @@ async def test_the_refusals_of_a_caller_who_left_go_to_the_webhook() -> None:
     assert bench.ledger.recorded == ["stock"]
     assert bench.holds.held == set()
     assert not bench.callers.refused(make_refusal())
+
+
+async def test_credentials_are_stored_sealed_and_called_with_as_they_came() -> None:
+    bench = Bench()
+    headers = b"authorization: hush\r\nx-thing: 1"
+    await bench.accept(BILLING, wait=0.0, headers=headers)
+    (job,) = bench.ledger.jobs
+    assert (job.headers, job.kept_headers is None or b"hush" in job.kept_headers) == (headers, False)

@@ -13,7 +13,7 @@ from sidecar.model.outcome import Fence, Outcome, Recorded, Verdict
 from sidecar.outbound.requests import Failure, Reply
 from sidecar.outbound.streams import Source, Spill
 from sidecar.telemetry.metrics import Metrics
-from tests.unit.builders import JOB, NOW, Lines, make_reply
+from tests.unit.builders import JOB, NOW, SEALS, Lines, make_reply
 
 FENCE = Fence(worker=7, claim=1)
 
@@ -82,6 +82,7 @@ class Bench:
             metrics=Metrics(),
             clock=lambda: NOW,
             on_room=self._room,
+            seals=SEALS,
         )
 
     def _room(self) -> None:

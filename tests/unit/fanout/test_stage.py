@@ -12,8 +12,9 @@ from sidecar.model.invocation import Release
 from sidecar.model.outcome import OutcomeKind, ResultStatus
 from sidecar.model.reasons import InvocationReason
 from sidecar.model.route import Completion
+from sidecar.model.sealing import Seals
 from sidecar.outbound.requests import Failure, FailureKind, Reply
-from tests.unit.builders import JOB, NOW, make_call, make_invocation, make_reply
+from tests.unit.builders import JOB, NOW, SEALS, make_call, make_invocation, make_reply
 from tests.unit.fanout.bench import FENCE, Bench
 
 
@@ -227,3 +228,20 @@ async def test_what_was_not_begun_is_given_back_untried() -> None:
     bench.gate.set()
     await bench.fanout.lanes.drain(10)
     assert bench.fanout._bytes == 0
+
+
+async def test_what_was_sealed_is_opened_for_the_call() -> None:
+    bench = Bench(make_reply(202))
+    sealed = SEALS.close(JOB, b"authorization: hush\r\nx-thing: 1", [make_call()])
+    await bench.handle(make_invocation(headers=sealed))
+    sent = dict(bench.sent[0]["headers"])
+    assert (sent["authorization"], sent["x-thing"]) == ("hush", "1")
+
+
+async def test_a_call_whose_credentials_cannot_be_read_waits_and_counts_no_attempt() -> None:
+    bench = Bench()
+    sealed = Seals([b"x" * 32], names=["authorization"]).close(JOB, b"authorization: hush", [make_call()])
+    await bench.handle(make_invocation(headers=sealed))
+    assert bench.sent == []
+    assert bench.ledger.releases == [release(retry_in=5.0, attempted=False)]
+    assert "credentials.unreadable" in bench.lines.names()

@@ -17,6 +17,7 @@ NOT_IN_THE_EXAMPLE = {  # alternatives to what it shows
     "offload.signing": {"access_key_file", "secret_key_file"},
     "callbacks.tls": {"client_ca_file", "client_certificates"},
     "admin.tls": {"client_ca_file", "client_certificates"},
+    "sealing": {"keys"},
     "webhook.signing": {"ed25519_key_file", "secrets", "ed25519_key"},
 }
 
