@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import ssl
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from sidecar.lifecycle import EXIT_FAULT, EXIT_OK, Cleanups, Supervisor, on_sign
 from sidecar.listeners import Listeners, accept_rules
 from sidecar.model.errors import LedgerUnavailable
 from sidecar.offload.store import ObjectStore
+from sidecar.outbound.make_users import Surroundings, make_service_users
+from sidecar.outbound.service_users import ServiceUsers
 from sidecar.outbound.sessions import service_session, upload_session, webhook_session
 from sidecar.settings.root import Settings
 from sidecar.telemetry.events import Event
@@ -143,6 +146,7 @@ class Sidecar:
             services=self._open_services(),
             webhooks=self._open_webhooks(),
             uploads=self._open_uploads(),
+            users=self._make_users(),
             store=await self._open_store(),
             background=self._background,
             log=self._log,
@@ -159,15 +163,33 @@ class Sidecar:
         return session
 
     def _open_webhooks(self) -> aiohttp.ClientSession:
+        session = self._webhook_session()
+        self._cleanups.add("webhook connections", session.close)
+        return session
+
+    def _webhook_session(self, tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
+        """Open a session to webhooks; one that shows a client certificate is that service user's own."""
         webhook = self._settings.webhook
-        session = webhook_session(
+        return webhook_session(
             connect_timeout=webhook.timeouts.connect,
             per_host=webhook.concurrency.per_host,
             total=webhook.concurrency.total,
             ca_file=webhook.ca_file,
+            tls=tls,
         )
-        self._cleanups.add("webhook connections", session.close)
-        return session
+
+    def _make_users(self) -> ServiceUsers:
+        webhook = self._settings.webhook
+        around = Surroundings(
+            open_session=self._webhook_session,
+            ca_file=webhook.ca_file,
+            worker=lambda: self._ledger.worker,
+            log=self._log,
+            metrics=self._metrics,
+        )
+        users = make_service_users(webhook.service_users, around)
+        self._cleanups.add("service users", users.close)
+        return users
 
     def _open_uploads(self) -> aiohttp.ClientSession:
         webhook = self._settings.webhook

@@ -103,8 +103,8 @@ class Duties:
         lost_after = RECONCILE_AFTER * settings.database.statement_timeout
         days_ahead = max(1, round(kept.partitions_ahead / DAY))
         self.reinvoke = every(scan, "reinvoke", Claim(InvocationSource(ledger), fanout))
-        self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver, gate=deliver.health.places))
-        self.retry = every(scan, "retry", Claim(RetrySource(ledger), deliver, gate=deliver.health.places))
+        self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver, gate=deliver.places))
+        self.retry = every(scan, "retry", Claim(RetrySource(ledger), deliver, gate=deliver.places))
         self.claims = (self.reinvoke, self.redeliver, self.retry)
         budget = settings.retry.give_up_after
         self.upkeep: tuple[Periodic, ...] = (

@@ -12,6 +12,7 @@ from sidecar.accept.stage import AcceptLimits, Acceptor
 from sidecar.accept.waiting import WaitingCallers
 from sidecar.deliver.content import Contents
 from sidecar.deliver.decide import SilenceRule
+from sidecar.deliver.exchange import Exchange
 from sidecar.deliver.health import EndpointHealth
 from sidecar.deliver.stage import Deliver, DeliverLimits
 from sidecar.deliver.store import MessageStore
@@ -30,7 +31,9 @@ from sidecar.model.endpoint import EndpointRule, NamedEndpoint
 from sidecar.model.invocation import Invocation
 from sidecar.offload.bodies import Bodies
 from sidecar.offload.store import ObjectStore
+from sidecar.outbound.make_users import MAX_WEBHOOK_RESPONSE
 from sidecar.outbound.requests import send
+from sidecar.outbound.service_users import ServiceUsers
 from sidecar.settings.root import Settings
 from sidecar.settings.secrets import read_secrets
 from sidecar.telemetry.log import EventLog
@@ -39,9 +42,6 @@ from sidecar.web.download import Downloads
 
 COMMIT_TIMEOUT = 5.0
 """Seconds that an answer waits for its commit; with the wait for services it stays under the gateway's time-out."""
-
-MAX_WEBHOOK_RESPONSE = 4096
-"""Bytes of a webhook's answer that are read: enough to see a gateway's fault code."""
 
 UPLOAD_TIMEOUT = 300.0
 """Seconds for putting one result to the caller's own upload-url."""
@@ -81,6 +81,7 @@ class Parts:
     services: aiohttp.ClientSession
     webhooks: aiohttp.ClientSession
     uploads: aiohttp.ClientSession
+    users: ServiceUsers
     store: ObjectStore | None
     background: Background
     log: EventLog
@@ -191,10 +192,22 @@ class Stages:
                 uploads=parts.uploads,
                 upload_timeout=UPLOAD_TIMEOUT,
             )
+        exchange = Exchange(
+            send=partial(send, parts.webhooks, method="POST", max_response=MAX_WEBHOOK_RESPONSE),
+            users=parts.users,
+            may_act=parts.ledger.may_act,
+            silence=SilenceRule(statuses=frozenset(retry.statuses), wso2_faults=retry.wso2_faults),
+            timeout=webhook.timeouts.total,
+            longest_wait=retry.give_up_after,
+            label_of=endpoints.label_of,
+            log=parts.log,
+            metrics=parts.metrics,
+        )
         return Deliver(
             ledger=parts.ledger,
             retries=parts.ledger.retries,
-            send=partial(send, parts.webhooks, method="POST", max_response=MAX_WEBHOOK_RESPONSE),
+            exchange=exchange,
+            users=parts.users,
             contents=Contents(parts=parts.ledger, store=store, shapes=self._shapes, inline_small=retry.inline_small),
             health=EndpointHealth(
                 parts.ledger.endpoints,
@@ -202,14 +215,11 @@ class Stages:
                 probe_lease=webhook.timeouts.total + PROBE_MARGIN,
             ),
             policy=RetryPolicy(base=retry.base, cap=retry.cap, give_up_after=retry.give_up_after, jitter=retry.jitter),
-            silence=SilenceRule(statuses=frozenset(retry.statuses), wso2_faults=retry.wso2_faults),
             limits=DeliverLimits(
                 per_endpoint=webhook.concurrency.per_endpoint,
                 total=webhook.concurrency.total,
                 queue=QUEUE_PER_LANE,
-                timeout=webhook.timeouts.total,
             ),
-            label_of=endpoints.label_of,
             log=parts.log,
             metrics=parts.metrics,
             on_room=self._deliver_has_room,

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sidecar.model.operator import EndpointView, JobStory, LedgerRow, RetryCount
 from sidecar.model.outcome import MessageKind
+from sidecar.model.reasons import OwnReason
 from sidecar.model.retry import RetryAttempt, RetryState
 from sidecar.settings.units import render_duration
 
@@ -20,6 +21,10 @@ WAITS = {
     "endpoint_paused": "its endpoint asked for a pause",
     "backoff": "its time has not come",
     "turn": "nothing but its turn",
+    OwnReason.KEY_MANAGER_AWAY: "its service user gets no token; the log says why (credentials.unavailable)",
+    OwnReason.KEY_MANAGER_REFUSES: "the key manager refuses its service user (see credentials.unavailable in the log)",
+    OwnReason.RENEWING: "its service user is about to get another token",
+    OwnReason.UNREADABLE: "a secret of its service user cannot be read (see credentials.unavailable in the log)",
 }
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sidecar.model.reasons import DeliveryReason
+from sidecar.model.reasons import DeliveryReason, OwnReason
 from sidecar.outbound.requests import Failure, FailureKind, Reply
-from sidecar.outbound.wso2 import wso2_fault
+from sidecar.outbound.wso2 import fault_code, wso2_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,14 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """A fault of ours, nothing was sent: no attempt, and worth another look in ``delay`` seconds."""
+
+    reason: OwnReason
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
 class SilenceRule:
     """Which answers mean that the webhook is silent: ``statuses``, and WSO2's faults if ``wso2_faults``."""
 
@@ -41,6 +49,12 @@ class SilenceRule:
 
 
 Decision = Delivered | Silent | Rejected
+"""What an attempt came to."""
+
+_FORBIDDEN = 403
+_WSO2_FORBIDS: Mapping[int, DeliveryReason] = MappingProxyType(
+    {900908: DeliveryReason.NOT_SUBSCRIBED, 900910: DeliveryReason.SCOPE_MISSING}
+)
 
 _REASONS: Mapping[int, DeliveryReason] = MappingProxyType(
     {
@@ -79,6 +93,8 @@ def decide(answer: Reply | Failure, rule: SilenceRule) -> Decision:
     if rule.wso2_faults and wso2_fault(status, answer.body):
         return Silent(status, DeliveryReason.WSO2_FAULT)
     reason = _REASONS.get(status) or _by_class(status)
+    if status == _FORBIDDEN:
+        reason = _WSO2_FORBIDS.get(fault_code(answer.body) or 0, reason)
     return Silent(status, reason) if status in rule.statuses else Rejected(status, reason)
 
 

@@ -4,29 +4,36 @@ from dataclasses import dataclass
 from random import Random
 
 from sidecar.deliver.content import Message
-from sidecar.deliver.decide import Decision, Delivered, Silent
+from sidecar.deliver.decide import Decision, Delivered, PutOff, Silent
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.delivery import Delivery, DeliveryEnd, DeliveryState
+from sidecar.model.reasons import OwnReason
 from sidecar.model.retry import Retry, RetryEnd, RetryVerdict
+from sidecar.outbound.requests import Failure, Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one attempt came to. ``seconds`` it took, ``wait`` seconds the webhook asked for."""
+    """What one attempt came to. ``seconds`` it took, ``wait`` seconds the webhook asked for, ``answer`` came back."""
 
     decision: Decision
     seconds: float
     wait: float = 0.0
+    answer: Reply | Failure | None = None
 
 
-def ended(message: Message, attempt: Attempt, *, policy: RetryPolicy, random: Random) -> DeliveryEnd | RetryEnd:
-    """Say how an attempt ends: delivered, failed for good, or to be repeated when the policy says so."""
+def ended(
+    message: Message, attempt: Attempt | PutOff, *, policy: RetryPolicy, random: Random
+) -> DeliveryEnd | RetryEnd:
+    """Say how an attempt ends: delivered, failed for good, repeated when the policy says so, or put off by us."""
+    if isinstance(attempt, PutOff):
+        return put_off(message, delay=attempt.delay, reason=attempt.reason)
     if isinstance(message, Retry):
         return _retry_ended(message, attempt, policy, random)
     return _delivery_ended(message, attempt, policy, random)
 
 
-def put_off(message: Message, *, delay: float, reason: str) -> DeliveryEnd | RetryEnd:
+def put_off(message: Message, *, delay: float, reason: OwnReason) -> DeliveryEnd | RetryEnd:
     """Give a message back for a reason of ours: no attempt is counted, and it is due again in ``delay`` seconds."""
     if isinstance(message, Retry):
         return RetryEnd(
@@ -45,7 +52,7 @@ def put_off(message: Message, *, delay: float, reason: str) -> DeliveryEnd | Ret
         claim=message.claim,
         state=DeliveryState.OPEN,
         status=None,
-        reason=None,
+        reason=None if reason is OwnReason.RELEASED else reason,
         retry_in=delay,
         attempted=False,
     )

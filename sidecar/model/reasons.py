@@ -40,6 +40,8 @@ class DeliveryReason(StrEnum):
     WSO2_FAULT = "wso2_fault"  # a 500 whose JSON code is 1015xx or 303001
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
+    NOT_SUBSCRIBED = "not_subscribed"  # WSO2's 403 with code 900908: the service user's application lacks the API
+    SCOPE_MISSING = "scope_missing"  # WSO2's 403 with code 900910: its token lacks the scope of the resource
     REDIRECT = "redirect"
     GONE = "gone"
     TOO_LARGE = "too_large"
@@ -49,3 +51,16 @@ class DeliveryReason(StrEnum):
     CRASHED_WORKERS = "crashed_workers"
     CANCELLED = "cancelled"
     INTERNAL = "internal"  # ours, not theirs
+
+
+class OwnReason(StrEnum):
+    """Why a message was put off by us: it counts no attempt, and says nothing about its webhook."""
+
+    RELEASED = "released"  # not begun: the worker stops, or the endpoint is away
+    NOT_ALIVE = "not_alive"  # this worker may be thought dead, so it sends nothing
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+    STORE_UNAVAILABLE = "store_unavailable"
+    KEY_MANAGER_AWAY = "key_manager_unavailable"  # it does not answer, or not with a token
+    KEY_MANAGER_REFUSES = "key_manager_refused"  # it refuses the service user
+    RENEWING = "token_pending"  # a token is being fetched, or the next one may not be fetched yet
+    UNREADABLE = "credentials_unreadable"  # a file with the service user's secret or certificate

@@ -1,7 +1,8 @@
 """One HTTP request: what came back, or why nothing did and whether it may have arrived."""
 
+import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import aiohttp
@@ -41,10 +42,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No status came back. ``sent`` is false only when certainly nothing of the request reached the other side."""
+    """No status came back. ``sent`` is false only when certainly nothing of the request reached the other side.
+
+    ``detail`` says in words what TLS did not accept; it holds no more of an address than its host.
+    """
 
     kind: FailureKind
     sent: bool
+    detail: str = field(default="", compare=False)
 
 
 async def send(
@@ -85,11 +90,22 @@ async def send(
         kind = _kind_of(error, sent=outgoing.sent)
         if response is None:
             # What cannot be rendered (a ValueError) is found out before the first byte is written.
-            return Failure(kind, sent=outgoing.sent and not isinstance(error, ValueError))
+            sent = outgoing.sent and not isinstance(error, ValueError)
+            return Failure(kind, sent=sent, detail=tls_fault(error) if kind is FailureKind.TLS else "")
         return Reply(response.status, response.raw_headers, _joined(parts, max_response), truncated=True, broken=kind)
     finally:
         if response is not None and not response.closed:
             response.close()
+
+
+def tls_fault(error: BaseException) -> str:
+    """Say what TLS did not accept, such as "certificate has expired"; empty when it did not say."""
+    cause: BaseException | None = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_message
+    return "" if cause is None else (cause.reason or "").replace("_", " ").lower()
 
 
 async def _begin(
@@ -116,7 +132,8 @@ def _kind_of(error: Exception, *, sent: bool) -> FailureKind:
         return FailureKind.TIMEOUT if sent else FailureKind.TIMEOUT_CONNECT
     for known, kind in _KINDS:
         if isinstance(error, known):
-            return kind
+            # With TLS 1.3 a server may refuse our certificate, or the lack of one, after the handshake.
+            return FailureKind.TLS if kind is FailureKind.RESET and tls_fault(error) else kind
     return FailureKind.BAD_RESPONSE
 
 

@@ -13,6 +13,7 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
+from sidecar.model.errors import ConfigError
 from sidecar.outbound.exchange import MAX_FIELD, USER_AGENT, Connector
 from sidecar.outbound.streams import Source, SourcePayload
 
@@ -75,16 +76,27 @@ def service_session(
 
 
 def webhook_session(
-    *, connect_timeout: float, per_host: int, total: int = 0, ca_file: Path | None = None, proxy: str | None = None
+    *,
+    connect_timeout: float,
+    per_host: int,
+    total: int = 0,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> aiohttp.ClientSession:
-    """Open the session for webhooks; ``total`` bounds the connections in all, the rest is as for services."""
-    return _session(connect_timeout=connect_timeout, per_host=per_host, limit=total, ca_file=ca_file, proxy=proxy)
+    """Open a session for webhooks; ``total`` bounds the connections in all, the rest is as for services.
+
+    ``tls`` stands in place of ``ca_file``: it shows a client certificate, so that this session is one identity's own.
+    """
+    return _session(
+        connect_timeout=connect_timeout, per_host=per_host, limit=total, ca_file=ca_file, proxy=proxy, tls=tls
+    )
 
 
 def upload_session(*, connect_timeout: float, ca_file: Path | None = None) -> aiohttp.ClientSession:
     """Open the session for the callers' own upload-urls, which stream: its requests are aiohttp's ordinary ones."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=_trust(ca_file) if ca_file is not None else True),
+        connector=aiohttp.TCPConnector(ssl=trusting(ca_file) if ca_file is not None else True),
         headers={hdrs.USER_AGENT: USER_AGENT},
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
@@ -94,7 +106,13 @@ def upload_session(*, connect_timeout: float, ca_file: Path | None = None) -> ai
 
 
 def _session(
-    *, connect_timeout: float, per_host: int, limit: int, ca_file: Path | None, proxy: str | None
+    *,
+    connect_timeout: float,
+    per_host: int,
+    limit: int,
+    ca_file: Path | None,
+    proxy: str | None,
+    tls: ssl.SSLContext | None = None,
 ) -> aiohttp.ClientSession:
     # A proxy is aiohttp's business, request by request; without one its connector is asked directly.
     connector = (Connector if proxy is None else aiohttp.TCPConnector)(
@@ -102,7 +120,7 @@ def _session(
         limit_per_host=per_host,
         ttl_dns_cache=_DNS_TTL,
         keepalive_timeout=_KEEP_ALIVE,
-        ssl=_trust(ca_file) if ca_file is not None else True,
+        ssl=tls or (trusting(ca_file) if ca_file is not None else True),
     )
     session = aiohttp.ClientSession(
         connector=connector,
@@ -121,7 +139,19 @@ def _session(
     return session
 
 
-def _trust(ca_file: Path) -> ssl.SSLContext:
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Make a client's context that trusts the system's authorities, and those of a PEM file.
+
+    Raises:
+        ConfigError: The file cannot be used.
+    """
     context = ssl.create_default_context()
-    context.load_verify_locations(cafile=ca_file)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (ssl.SSLError, OSError) as error:
+            why = (
+                error.strerror if not isinstance(error, ssl.SSLError) and error.strerror else "it holds no certificate"
+            )
+            raise ConfigError(f"{ca_file}: cannot be used as authorities for TLS; {why}") from error
     return context

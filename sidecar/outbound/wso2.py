@@ -17,14 +17,15 @@ def wso2_fault(status: int, body: bytes) -> bool:
     Known forms: ``{"code": "101503", ...}``, the older ``{"fault": {"code": 101503, ...}}``, and
     ``<am:fault><am:code>101503</am:code>...``.
     """
-    return status == _SERVER_ERROR and _is_fault(_code(body))
+    return status == _SERVER_ERROR and _is_fault(fault_code(body))
 
 
 def _is_fault(code: int | None) -> bool:
     return code is not None and (code in _TRANSPORT_FAULTS or code == _ENDPOINT_SUSPENDED)
 
 
-def _code(body: bytes) -> int | None:
+def fault_code(body: bytes) -> int | None:
+    """Read the code of a WSO2 gateway's own answer; None when it has none."""
     start = body.lstrip()[:1]
     if start == b"<":
         found = _XML_CODE.search(body)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from sidecar.model.callback_url import parse_webhook_url
+from sidecar.model.url_prefix import UrlPrefix
 from sidecar.settings.root import Settings
 from sidecar.settings.units import DAY, render_duration, render_size
 
@@ -81,6 +82,19 @@ def _names(settings: Settings) -> Iterator[str]:
     for index, endpoint in enumerate(endpoints):
         if endpoint in endpoints[:index]:
             yield f"webhook.endpoints[{index}].name: {endpoint} is there twice; give each endpoint its own name"
+    yield from _service_users(settings)
+
+
+def _service_users(settings: Settings) -> Iterator[str]:
+    users = settings.webhook.service_users
+    keys = ["*" if user.match == "*" else UrlPrefix.parse(user.match).key for user in users]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            other = keys.index(key)
+            yield (
+                f"webhook.service_users[{index}].match: covers the same as that of webhook.service_users[{other}];"
+                " leave one of them out"
+            )
 
 
 def _addresses(settings: Settings) -> Iterator[str]:

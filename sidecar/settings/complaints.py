@@ -94,7 +94,7 @@ def _walk(location: Sequence[str | int], root: type[BaseModel]) -> tuple[list[st
     siblings: list[str] = []
     for part in location:
         chosen = [model for model in models if isinstance(part, str) and part in _kinds(model)]
-        if chosen and not any(part in model.model_fields for model in models):
+        if chosen and (len(models) > 1 or not any(part in model.model_fields for model in models)):
             models = chosen
             continue
         clean.append(part)

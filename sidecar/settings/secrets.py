@@ -1,5 +1,7 @@
 """Secrets: given by the environment, or kept in a mounted file that is read when the secret is needed."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +38,66 @@ def read_secrets(values: tuple[SecretStr, ...] | None, file: Path | None) -> tup
     if not lines:
         raise ConfigError(f"{file}: the secret file is empty; put one secret on each line, the newest first")
     return lines
+
+
+class LiveSecret:
+    """A secret that may be replaced while the sidecar runs.
+
+    Args:
+        value: The secret itself; it never changes.
+        file: The file that it is read from otherwise, again when the file changed.
+        clock: Steady seconds.
+    """
+
+    LOOK_AGAIN = 1.0
+    """Seconds between two looks at the file."""
+
+    def __init__(
+        self, value: SecretStr | None, file: Path | None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._value = value
+        self._file = file
+        self._clock = clock
+        self._stamp: FileStamp | None = None
+        self._looked_at = 0.0
+        self._secret = ""
+        self.read()
+
+    def current(self) -> str:
+        """Return the secret; a changed file is noticed within a second.
+
+        Raises:
+            ConfigError: The file changed, and cannot be read or is empty.
+        """
+        if self._value is None and self._clock() - self._looked_at >= self.LOOK_AGAIN:
+            self._looked_at = self._clock()
+            if file_stamp(self._file) != self._stamp:
+                self.read()
+        return self._secret
+
+    def read(self) -> str:
+        """Read the secret anew, whatever the file's times say.
+
+        Raises:
+            ConfigError: The file cannot be read or is empty.
+        """
+        stamp, self._stamp = file_stamp(self._file), None
+        self._secret = read_secret(self._value, self._file).get_secret_value()
+        self._stamp, self._looked_at = stamp, self._clock()
+        return self._secret
+
+
+FileStamp = tuple[int, int, int]
+"""What changes when a file is replaced or written: its inode, its size, its time in nanoseconds."""
+
+
+def file_stamp(file: Path | None) -> FileStamp | None:
+    """Tell what a file is now; None when it is not there. A mounted secret is replaced by another file."""
+    try:
+        stat = file.stat() if file is not None else None
+    except OSError:
+        return None
+    return None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def _read(file: Path | None) -> str:

@@ -5,28 +5,52 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from sidecar.model.headers import CONTENT, HOP_BY_HOP, OURS
+from sidecar.model.url_prefix import UrlPrefix
 from sidecar.settings.addresses import BaseUrl, HeaderName, Url, split_http_url
 from sidecar.settings.secrets import FROM_WORDS, require_secret
 from sidecar.settings.section import Section
+from sidecar.settings.units import SECOND, Duration, lasting
 
 
 def _check_match(match: str) -> str:
     if match != "*":
-        split_http_url(match)
+        _prefix(match)
     return match
 
 
 def _check_secure_match(match: str) -> str:
     if match == "*":
         raise ValueError("would send credentials everywhere; name the URL prefix, only type: none may match *")
-    parts = split_http_url(match)
-    if parts.scheme.lower() != "https" or not parts.path:
+    if not _prefix(match).secure or not split_http_url(match).path:
         raise ValueError("would send credentials too far; write a prefix like https://host:port/path/")
     return match
 
 
+def _prefix(match: str) -> UrlPrefix:
+    try:
+        return UrlPrefix.parse(match)
+    except ValueError as error:
+        raise ValueError(f"is no beginning of callback-urls: {error}") from error
+
+
+def _check_token_url(url: str) -> str:
+    if split_http_url(url).scheme.lower() != "https":
+        raise ValueError("would send secrets in the clear; give the token server's https address")
+    return url
+
+
+def _check_credential_header(name: str) -> str:
+    if name in HOP_BY_HOP or name in OURS or name in CONTENT or name.startswith(("webhook-", "x-result-", "x-service")):
+        raise ValueError(f"{name} is set by the sidecar itself; choose another header")
+    return name
+
+
 Match = Annotated[str, AfterValidator(_check_match)]
 SecureMatch = Annotated[str, AfterValidator(_check_secure_match)]
+TokenUrl = Annotated[Url, AfterValidator(_check_token_url)]
+Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]  # RFC 6749, section 3.3
+CredentialHeader = Annotated[HeaderName, AfterValidator(_check_credential_header)]
 
 
 class NoUser(Section):
@@ -43,16 +67,20 @@ class OAuthClient(Section):
 
     match: SecureMatch
     """Beginning of the callback-urls that this is for: https, host and path."""
-    token_url: Url
-    """Where tokens are fetched."""
+    token_url: TokenUrl
+    """Where tokens are fetched: https."""
     client_id: str = Field(min_length=1)
     """Client id."""
     client_secret: SecretStr | None = None
     """The client secret itself: for the environment, never for the file."""
     client_secret_file: Path | None = None
     """File that holds the client secret."""
-    scopes: Annotated[tuple[str, ...], FROM_WORDS] = ()
+    client_auth: Literal["basic", "body"] = "basic"
+    """How the client shows its id and secret: HTTP Basic authentication, or in the request's body."""
+    scopes: Annotated[tuple[Scope, ...], FROM_WORDS] = ()
     """Scopes; {worker} becomes the worker's number, so that workers do not revoke each other's tokens."""
+    timeout: Annotated[Duration, lasting("100ms", "1m")] = 10 * SECOND
+    """Longest time of one request for a token, a duration."""
     proxy: BaseUrl | None = None
     """HTTP proxy for fetching tokens."""
     ca_file: Path | None = None
@@ -110,8 +138,8 @@ class HeaderUser(Section):
     """Beginning of the callback-urls that this is for: https, host and path."""
     type: Literal["header"]
     """Kind of credentials: a fixed header."""
-    header: HeaderName
-    """Name of the header."""
+    header: CredentialHeader
+    """Name of the header, such as authorization or x-api-key."""
     value: SecretStr | None = None
     """The value itself: for the environment, never for the file."""
     value_file: Path | None = None

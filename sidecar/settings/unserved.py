@@ -47,10 +47,6 @@ def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
     if not isinstance(identity, NoIdentity | SharedSecret):
         why = f"{identity.type} is not served by this version; use shared_secret, or none behind a network policy"
         yield "gateway.identity", why
-    for index, user in enumerate(webhook.service_users):
-        if user.type != "none":
-            why = f"{user.type} is not served by this version, messages would go without credentials; use type: none"
-            yield f"webhook.service_users[{index}]", why
     if webhook.signing is not None:
         yield "webhook.signing", "messages are not signed by this version; leave it out"
     for index, endpoint in enumerate(webhook.endpoints):

@@ -15,6 +15,8 @@ class Event(StrEnum):
     INVOCATION_ATTEMPTED = "invocation.attempted"
     CALLBACK_RECEIVED = "callback.received"
     DELIVERY_ATTEMPTED = "delivery.attempted"
+    DELIVERY_PUT_OFF = "delivery.put_off"
+    CREDENTIALS_UNAVAILABLE = "credentials.unavailable"
     LEDGER_UNAVAILABLE = "ledger.unavailable"
     STORE_UNAVAILABLE = "store.unavailable"
     ENDPOINT_UNREACHABLE = "endpoint.unreachable"

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from sidecar import __version__
 from sidecar.model.outcome import Verdict
-from sidecar.model.reasons import DeliveryReason, InvocationReason
+from sidecar.model.reasons import DeliveryReason, InvocationReason, OwnReason
 from sidecar.telemetry.histogram import Histogram
 
 OK = "ok"
@@ -25,6 +25,9 @@ OTHER = "other"
 
 ANSWERS = (200, 202, 303, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415, 417, 422, 429, 431, 500, 502, 503, 508)
 """Statuses that the gateway listener answers with."""
+
+TOKEN_TROUBLES = (OwnReason.KEY_MANAGER_AWAY, OwnReason.KEY_MANAGER_REFUSES, OwnReason.UNREADABLE)
+"""Why a service user has no token."""
 
 LedgerCounts = Callable[[], Mapping[str, Mapping[str, int]]]
 
@@ -44,6 +47,8 @@ class Metrics(Collector):
         self._callbacks = Counter(dict.fromkeys(Verdict, 0))
         reasons = (OK, *DeliveryReason)
         self._deliveries = Counter({(reason, name): 0 for name in (*endpoints, OTHER) for reason in reasons})
+        self._put_off = Counter(dict.fromkeys(OwnReason, 0))
+        self._tokens = Counter(dict.fromkeys((OK, *TOKEN_TROUBLES), 0))
         self._accept_seconds = Histogram("sidecar_accept_seconds", "Time from a request's head to its answer.")
         self._invocation_seconds = Histogram("sidecar_invocation_seconds", "Time of one call of a service.")
         self._delivery_seconds = Histogram("sidecar_delivery_seconds", "Time of one attempt at a webhook.")
@@ -74,6 +79,14 @@ class Metrics(Collector):
         self._deliveries[reason or OK, endpoint] += 1
         self._delivery_seconds.observe(seconds)
 
+    def delivery_put_off(self, reason: OwnReason) -> None:
+        """Count a message that was not sent for a reason of ours."""
+        self._put_off[reason] += 1
+
+    def token_fetched(self, reason: OwnReason | None) -> None:
+        """Count a request for a service user's token; no reason means that there is one."""
+        self._tokens[reason or OK] += 1
+
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Export what ``read`` returns at that moment as ``sidecar_{name}``."""
         self._gauges.append((f"sidecar_{name}", text, read))
@@ -88,6 +101,9 @@ class Metrics(Collector):
         yield _counter("invocation_attempts", "Calls of services.", ("reason",), _single(self._invocations))
         yield _counter("callbacks", "Callbacks of services.", ("verdict",), _single(self._callbacks))
         yield _counter("delivery_attempts", "Attempts at webhooks.", ("reason", "endpoint"), self._deliveries.items())
+        text = "Messages not sent for a reason of ours."
+        yield _counter("deliveries_put_off", text, ("reason",), _single(self._put_off))
+        yield _counter("token_fetches", "Requests for tokens of service users.", ("reason",), _single(self._tokens))
         for what, by_kind in self._statements().items():
             yield _counter(f"ledger_{what}", f"Ledger: {what} by kind.", ("kind",), _single(by_kind))
         yield self._accept_seconds.family()

@@ -1,11 +1,11 @@
--- End deliveries, or give them back with state 'open'. Fenced by owner and claim. `n` is the place in the batch of each
--- row that was still owned.
+-- End deliveries, or give them back with state 'open'. Fenced by owner and claim. What was put off by us counts no
+-- attempt, and says why until one is made. `n` is the place in the batch of each row that was still owned.
 UPDATE delivery d SET
     state = c.state, worker = NULL,
     attempts = d.attempts + c.attempted::int,
     due_at = CASE c.state WHEN 'open' THEN now() + make_interval(secs => c.retry_in) ELSE d.due_at END,
     last_status = CASE WHEN c.attempted THEN c.status ELSE d.last_status END,
-    last_reason = CASE WHEN c.attempted THEN c.reason ELSE d.last_reason END,
+    last_reason = CASE WHEN c.attempted THEN c.reason ELSE coalesce(c.reason, d.last_reason) END,
     finished_at = CASE c.state WHEN 'open' THEN NULL ELSE now() END
 FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::int[], $9::text[], $10::float8[],
             $11::bool[])

@@ -1,6 +1,7 @@
 """Plain HTTP for both sides: servers that keep what they get, byte for byte, and a client that adds nothing."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,16 +57,17 @@ class Client:
 class Server:
     """A server on one loopback port."""
 
-    def __init__(self, handler: Handler, port: int) -> None:
+    def __init__(self, handler: Handler, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self._handler = handler
         self._port = port
+        self._tls = tls
         self._runner: web.ServerRunner | None = None
 
     async def start(self) -> None:
         server = web.Server(self._handler, auto_decompress=False, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024, ssl_context=self._tls).start()
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -74,7 +76,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self._port}"
 
 
 class Tasks:

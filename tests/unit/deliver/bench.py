@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sidecar.deliver.content import Contents, Message
 from sidecar.deliver.decide import SilenceRule
+from sidecar.deliver.exchange import Exchange, Users
 from sidecar.deliver.health import EndpointHealth
 from sidecar.deliver.stage import Deliver, DeliverLimits
 from sidecar.model.backoff import RetryPolicy
@@ -19,6 +20,7 @@ from sidecar.model.shape import Shape, Shapes
 from sidecar.model.stored import StoredObject
 from sidecar.offload.errors import OffloadUnavailable
 from sidecar.outbound.requests import Failure, Reply
+from sidecar.outbound.service_users import ServiceUsers
 from sidecar.telemetry.metrics import Metrics
 from tests.unit.builders import JOB, NOW, Lines, make_reply, make_stored
 
@@ -140,24 +142,40 @@ class Bench:
     """Answers are given in order, then 204; everything that was sent and committed is kept."""
 
     def __init__(
-        self, *answers: Reply | Failure | Exception, per_endpoint: int = 2, store: Store | None = None
+        self,
+        *answers: Reply | Failure | Exception,
+        per_endpoint: int = 2,
+        store: Store | None = None,
+        users: Users | None = None,
     ) -> None:
         self.answers = list(answers)
         self.sent: list[dict[str, Any]] = []
         self.gate: asyncio.Event | None = None
         self.ledger, self.lines, self.endpoints = Ledger(), Lines(), Endpoints()
+        self.users = users or ServiceUsers()
+        self.metrics = Metrics()
+        exchange = Exchange(
+            send=self._send,
+            users=self.users,
+            may_act=self.ledger.may_act,
+            silence=SilenceRule(),
+            timeout=30.0,
+            longest_wait=43_200.0,
+            label_of=lambda _: "other",
+            log=self.lines.log,
+            metrics=self.metrics,
+        )
         self.deliver = Deliver(
             ledger=self.ledger,
             retries=Retries(self.ledger),
-            send=self._send,
+            exchange=exchange,
+            users=self.users,
             contents=Contents(parts=self.ledger, store=store, shapes=Shapes(Shape(1024)), inline_small=True),
             health=EndpointHealth(self.endpoints, full_speed=per_endpoint, probe_lease=45.0),
             policy=RetryPolicy(),
-            silence=SilenceRule(),
-            limits=DeliverLimits(per_endpoint=per_endpoint, total=9, queue=2, timeout=30.0),
-            label_of=lambda _: "other",
+            limits=DeliverLimits(per_endpoint=per_endpoint, total=9, queue=2),
             log=self.lines.log,
-            metrics=Metrics(),
+            metrics=self.metrics,
         )
 
     async def _send(

@@ -10,6 +10,7 @@ from sidecar.deliver.ends import Attempt, ended, put_off
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.delivery import DeliveryEnd, DeliveryState
 from sidecar.model.reasons import DeliveryReason as Reason
+from sidecar.model.reasons import OwnReason
 from sidecar.model.retry import RetryEnd, RetryVerdict
 from tests.unit.builders import JOB, make_delivery, make_retry
 
@@ -59,8 +60,8 @@ def test_jitter_is_heeded() -> None:
 
 
 def test_what_is_put_off_counts_no_attempt() -> None:
-    first = put_off(make_delivery(claim=3), delay=5.0, reason="store_unavailable")
-    again = put_off(make_retry(claim=3), delay=5.0, reason="store_unavailable")
-    untried: dict[str, Any] = {"status": None, "reason": None, "retry_in": 5.0, "attempted": False}
+    first = put_off(make_delivery(claim=3), delay=5.0, reason=OwnReason.STORE_UNAVAILABLE)
+    again = put_off(make_retry(claim=3), delay=5.0, reason=OwnReason.STORE_UNAVAILABLE)
+    untried: dict[str, Any] = {"status": None, "reason": "store_unavailable", "retry_in": 5.0, "attempted": False}
     assert first == DeliveryEnd(**OWNED, state=DeliveryState.OPEN, **untried)
     assert again == RetryEnd(**OWNED, verdict=RetryVerdict.DEFERRED, reason="store_unavailable", delay=5.0)

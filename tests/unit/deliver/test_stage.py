@@ -56,7 +56,7 @@ async def test_nothing_is_sent_while_this_worker_may_be_thought_dead() -> None:
     bench.ledger.acts = False
     await bench.handle(make_delivery())
     assert bench.sent == []
-    assert bench.ledger.ends == [end(DeliveryState.OPEN, retry_in=1.0, attempted=False)]
+    assert bench.ledger.ends == [end(DeliveryState.OPEN, reason="not_alive", retry_in=1.0, attempted=False)]
 
 
 async def test_an_aggregate_is_rendered_when_it_is_sent() -> None:
@@ -81,7 +81,8 @@ async def test_an_aggregate_whose_parts_cannot_be_read_is_given_back_untried() -
     bench.ledger.readable = False
     await bench.handle(make_delivery(service="", kind=MessageKind.AGGREGATE, headers=b"", body=b""))
     assert bench.sent == []
-    assert bench.ledger.ends == [end(DeliveryState.OPEN, service="", retry_in=1.0, attempted=False)]
+    given_back = end(DeliveryState.OPEN, service="", reason="ledger_unavailable", retry_in=1.0, attempted=False)
+    assert bench.ledger.ends == [given_back]
 
 
 async def test_a_message_that_cannot_be_sent_fails_alone() -> None:

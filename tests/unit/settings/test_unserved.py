@@ -33,15 +33,6 @@ def test_these_identities_are_served(identity: dict[str, str]) -> None:
     [
         ({"gateway__identity": {"type": "mtls", "ca_file": "/c"}}, "gateway.identity"),
         ({"gateway__identity": {"type": "wso2_jwt", "jwks_url": "https://k/", "issuer": "i"}}, "gateway.identity"),
-        (
-            {
-                "webhook__service_users": [
-                    {"match": "*", "type": "none"},
-                    {"match": "https://gw/a/", "type": "mtls", "cert_file": "/c", "key_file": "/k"},
-                ]
-            },
-            "webhook.service_users[1]",
-        ),
         ({"webhook__signing": SIGNING}, "webhook.signing"),
         ({"webhook__endpoints": [{**ENDPOINT, "signing": SIGNING}]}, "webhook.endpoints[0].signing"),
         ({"webhook__proxy": "http://proxy:3128"}, "webhook.proxy"),

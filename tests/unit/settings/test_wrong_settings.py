@@ -63,10 +63,30 @@ def test_a_wrong_value_is_told_with_its_place_and_remedy(name: str, value: Any, 
         ({"match": "*", "type": "basic"}, "webhook.service_users[0].match: would send credentials everywhere"),
         ({"match": "http://gw/a/", "type": "basic"}, "webhook.service_users[0].match: would send credentials too far"),
         ({"match": "https://gw", "type": "basic"}, "webhook.service_users[0].match: would send credentials too far"),
+        ({"match": "https://*.gw/a/", "type": "basic"}, "webhook.service_users[0].match: is no beginning of callback"),
+        ({"match": "https://gw/a/../b/", "type": "basic"}, "webhook.service_users[0].match: is no beginning of"),
+        ({"match": "https://u@gw/a/", "type": "basic"}, "webhook.service_users[0].match: is no beginning of"),
     ],
 )
 def test_credentials_go_only_to_a_literal_https_prefix(user: dict[str, str], line: str) -> None:
     assert line_of(webhook__service_users=[{**user, "username": "u", "password_file": "/p"}]).startswith(line)
+
+
+def test_a_client_secret_goes_over_https_only_too() -> None:
+    user = {"match": "https://gw/a/", "type": "oauth2_client_credentials", "client_id": "c", "client_secret_file": "/s"}
+    line = line_of(webhook__service_users=[{**user, "token_url": "http://km/token"}])
+    assert line.startswith("webhook.service_users[0].token_url: would send secrets in the clear")
+
+
+@pytest.mark.parametrize("header", ["Host", "content-length", "webhook-id", "x-job-id", "transfer-encoding"])
+def test_a_header_that_the_sidecar_sets_cannot_carry_credentials(header: str) -> None:
+    user = {"match": "https://gw/a/", "type": "header", "header": header, "value_file": "/v"}
+    assert line_of(webhook__service_users=[user]).startswith("webhook.service_users[0].header: ")
+
+
+def test_two_service_users_for_one_place_contradict_each_other() -> None:
+    users = [{"match": match, "type": "none"} for match in ("https://gw/a/", "https://GW:443/a")]
+    assert line_of(webhook__service_users=users).startswith("webhook.service_users[1].match: covers the same")
 
 
 def test_anyone_may_be_sent_no_credentials() -> None:
