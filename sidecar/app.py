@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from sidecar import __version__
+from sidecar.gatekeeper import make_identity
 from sidecar.kit.background import Background
 from sidecar.kit.periodic import Periodic
 from sidecar.ledger import Ledger, LedgerConfig, LedgerStats
@@ -29,6 +30,9 @@ from sidecar.wiring import Handover, Parts, Stages
 
 GC_THRESHOLDS = (20_000, 20, 50)
 """Requests make few cycles: collecting them less often saves a tenth of the CPU."""
+
+KEYS_INTERVAL = 1.0
+"""Seconds between questions whether it is time to look at the gateway's keys."""
 
 
 class Sidecar:
@@ -56,7 +60,8 @@ class Sidecar:
             statements=partial(_ledger_counts, self._ledger.stats),
             endpoints=[endpoint.name for endpoint in settings.webhook.endpoints],
         )
-        self._rules = accept_rules(settings)
+        identity, self._keyring = make_identity(settings.gateway.identity, log=log)
+        self._rules = accept_rules(settings, identity)
         self._siblings: Siblings | None = None
         if siblings is not None:
             self._siblings = Siblings(self._metrics, directory=siblings, worker=str(worker_number))
@@ -107,8 +112,8 @@ class Sidecar:
         exposition = self._siblings or self._metrics
         await self._listeners.open_admin(exposition=exposition, why_not_ready=lambda: self._state)
         add("admin listener", self._listeners.close_admin)
-        self._guard([self._listeners.renewal(self._duty_failed)], "certificates")
-        add("certificates", partial(self._supervisor.cancel, "certificates"))
+        self._guard(self._door_duties(), "doors")
+        add("duties of the doors", partial(self._supervisor.cancel, "doors"))
         self._stages = stages = self._handover.stages = await self._make_stages()
         add("ledger", self._ledger.stop)
         await self._start_ledger()
@@ -137,6 +142,14 @@ class Sidecar:
         await self._cleanups.run()
         self._log.info(Event.STOPPED)
         self._log.flush()
+
+    def _door_duties(self) -> list[Periodic]:
+        """List what keeps up certificates and keys; none of it needs the database."""
+        duties = [self._listeners.renewal(self._duty_failed)]
+        if self._keyring is not None:
+            look = self._keyring.run_once
+            duties.append(Periodic("gateway keys", interval=KEYS_INTERVAL, run_once=look, on_error=self._duty_failed))
+        return duties
 
     async def _make_stages(self) -> Stages:
         parts = Parts(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from hashlib import sha256
 
-from sidecar.accept.identity import Identity, NoIdentity, SharedSecret
+from sidecar.accept.identity import Identity
 from sidecar.accept.request import AcceptRules
 from sidecar.accept.stage import Acceptor
 from sidecar.accept.view import Jobs
@@ -14,8 +14,6 @@ from sidecar.schedule.certificates import Certificates
 from sidecar.settings.admin import AdminSettings
 from sidecar.settings.callbacks import CallbackSettings
 from sidecar.settings.gateway import GatewaySettings
-from sidecar.settings.gateway import NoIdentity as NoIdentitySettings
-from sidecar.settings.gateway import SharedSecret as SharedSecretSettings
 from sidecar.settings.root import Settings
 from sidecar.settings.route_table import RouteTable
 from sidecar.settings.secrets import read_secret
@@ -115,6 +113,7 @@ class Listeners:
                 total_timeout=gateway.timeouts.body,
                 threshold=self._settings.threshold,
             ),
+            log=self._log,
             metrics=self._metrics,
             downloads=downloads,
         )
@@ -158,12 +157,12 @@ class Listeners:
             raise ConfigError(f"{name}.listen: {address} cannot be opened; {error.strerror or error}") from error
 
 
-def accept_rules(settings: Settings) -> AcceptRules:
+def accept_rules(settings: Settings, identity: Identity) -> AcceptRules:
     """Gather what reading a request needs."""
     gateway = settings.gateway
     base_url = settings.callbacks.base_url.rstrip("/")
     return AcceptRules(
-        identity=_identity(settings),
+        identity=identity,
         correlation=gateway.correlation,
         wait=gateway.wait,
         max_wait=gateway.max_wait,
@@ -173,13 +172,3 @@ def accept_rules(settings: Settings) -> AcceptRules:
         # The same for all replicas of an installation, and another for the next one.
         marker=sha256(f"async-sidecar\n{base_url}".encode()).hexdigest()[:32],
     )
-
-
-def _identity(settings: Settings) -> Identity:
-    chosen = settings.gateway.identity
-    if isinstance(chosen, SharedSecretSettings):
-        secret = read_secret(chosen.secret, chosen.secret_file)
-        return SharedSecret(chosen.header, secret.get_secret_value())
-    if isinstance(chosen, NoIdentitySettings):
-        return NoIdentity()
-    raise ConfigError("gateway.identity.type: this version serves shared_secret and none; choose one of them")

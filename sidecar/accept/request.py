@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from uuid_utils.compat import uuid7
 
-from sidecar.accept.identity import Caller, Identity, caller_of
+from sidecar.accept.identity import Caller, Identity
 from sidecar.model.callback_url import WebhookUrl, parse_webhook_url
 from sidecar.model.errors import ProblemError
 from sidecar.model.headers import onward_block
@@ -87,14 +87,13 @@ def correlation_of(headers: Headers, names: Sequence[str]) -> str:
 
 
 def read_request(
-    raw: Sequence[tuple[bytes, bytes]], headers: Headers, correlation_id: str, *, rules: AcceptRules
+    raw: Sequence[tuple[bytes, bytes]], headers: Headers, correlation_id: str, *, caller: Caller, rules: AcceptRules
 ) -> AcceptRequest:
-    """Check everything that the headers say.
+    """Check everything that the headers say; ``caller`` is what a verified gateway says.
 
     Raises:
-        ProblemError: 400, 401, 403 or 508; the detail names the header and never repeats its value.
+        ProblemError: 400, 403 or 508; the detail names the header and never repeats its value.
     """
-    caller = caller_of(rules.identity, headers)
     if any(rules.marker in _listed(value) for value in headers.get(LOOP_MARKER, ())):
         detail = "This request was sent by this sidecar; a service URL or the gateway's route leads back to it."
         raise ProblemError(Problem(508, "loop_detected", detail))
@@ -103,11 +102,8 @@ def read_request(
     _check_text(raw)
     key = _idempotency_key(headers)
     sent_trace = _single_text(headers, "traceparent")
-    drop = set() if is_traceparent(sent_trace) else {"tracestate"}
-    if rules.identity.header:
-        drop.add(rules.identity.header)
-    if not rules.identity.verifies:
-        drop.add("x-jwt-assertion")
+    withheld = rules.identity.withheld
+    drop = withheld if is_traceparent(sent_trace) else withheld | {"tracestate"}
     more = [(LOOP_MARKER.encode(), value) for value in headers.get(LOOP_MARKER, ())]  # of other installations
     if key is not None:
         more.append((b"x-original-idempotency-key", key.encode()))

@@ -2,6 +2,7 @@
 
 SidecarError
 ├── ConfigError            settings or routes that cannot be served
+├── KeysUnavailable        the public keys of the gateway cannot be read now
 ├── ProblemError           a request that gets a problem+json answer
 └── LedgerError
     ├── LedgerUnavailable  the database is away; nothing was stored, or nobody knows
@@ -17,6 +18,10 @@ class SidecarError(Exception):
 
 class ConfigError(SidecarError):
     """The settings cannot be served; the message names the setting and the remedy."""
+
+
+class KeysUnavailable(SidecarError):  # noqa: N818 - named for the state it reports
+    """The public keys of the gateway cannot be read now."""
 
 
 class ProblemError(SidecarError):

@@ -55,6 +55,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "overloaded": "The sidecar is overloaded",
         "database_unavailable": "The request was not stored",
         "storage_unavailable": "The body was not stored",
+        "gateway_keys_unavailable": "Nobody can be identified just now",
         "not_ready": "The sidecar should get no requests now",
         "not_found": "There is nothing at this address",
         "internal_error": "The sidecar failed",

@@ -17,6 +17,7 @@ def contradictions(settings: Settings) -> Iterator[str]:
     yield from _retention(settings)
     yield from _names(settings)
     yield from _addresses(settings)
+    yield from _gateway_certificate(settings)
     yield from _thresholds(settings)
 
 
@@ -106,3 +107,12 @@ def _addresses(settings: Settings) -> Iterator[str]:
             parse_webhook_url(url)
         except ValueError as error:
             yield f"{name}: {error}; write it as callers write a callback-url"
+
+
+def _gateway_certificate(settings: Settings) -> Iterator[str]:
+    gateway = settings.gateway
+    if gateway.identity.type == "mtls" and (gateway.tls is None or gateway.tls.client_certificates == "none"):
+        yield (
+            "gateway.identity: mtls needs the gateway's certificate; set gateway.tls with client_ca_file and"
+            " client_certificates: required"
+        )

@@ -3,13 +3,22 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from sidecar.settings.addresses import BaseUrl, HeaderName, HostPort, ListenAddress, Url
-from sidecar.settings.secrets import FROM_WORDS, require_secret
+from sidecar.settings.addresses import BaseUrl, HeaderName, HostPort, ListenAddress, split_http_url
+from sidecar.settings.secrets import FROM_WORDS, SecretLines, require_secret
 from sidecar.settings.section import Section
 from sidecar.settings.tls import ListenerTls
 from sidecar.settings.units import GIB, HOUR, KIB, MIB, MINUTE, SECOND, Duration, Size, lasting, sized
+
+
+def _check_secure_url(url: str) -> str:
+    if split_http_url(url).scheme.lower() != "https":
+        raise ValueError("would believe whatever keys somebody on the way sends; use https, with ca_file where needed")
+    return url
+
+
+SecureUrl = Annotated[str, AfterValidator(_check_secure_url)]
 
 
 class NoIdentity(Section):
@@ -26,10 +35,10 @@ class SharedSecret(Section):
     """How the gateway identifies itself: by a header with a secret value."""
     header: HeaderName = "x-sidecar-key"
     """Name of the header that carries the secret."""
-    secret: SecretStr | None = None
+    secret: SecretLines | None = None
     """The secret itself: for the environment, never for the file."""
     secret_file: Path | None = None
-    """File that holds the secret."""
+    """File that holds the secret; while it is changed, the new and the old one, a line each."""
 
     @model_validator(mode="after")
     def _has_secret(self) -> Self:
@@ -42,8 +51,16 @@ class ClientCertificate(Section):
 
     type: Literal["mtls"]
     """How the gateway identifies itself: by its TLS client certificate."""
-    ca_file: Path
-    """PEM file of the authorities whose client certificates are believed."""
+    names: Annotated[tuple[str, ...], FROM_WORDS] = ()
+    """Names of which the certificate must bear one: a host name or URI as alternative name, or CN=common name.
+
+    Without any, every certificate of gateway.tls.client_ca_file is the gateway's.
+    """
+
+    @property
+    def known_names(self) -> frozenset[str]:
+        """The names as certificates bear them: host names in lower case."""
+        return frozenset(name if name.startswith("CN=") or ":" in name else name.lower() for name in self.names)
 
 
 class BackendJwt(Section):
@@ -53,10 +70,22 @@ class BackendJwt(Section):
     """How the gateway identifies itself: by a signed JWT for backends."""
     header: HeaderName = "x-jwt-assertion"
     """Name of the header that carries the JWT."""
-    jwks_url: Url
-    """Where the gateway's public keys are (JWKS, RFC 7517)."""
+    jwks_url: SecureUrl
+    """Where the gateway's public keys are (JWKS, RFC 7517), by https."""
     issuer: str = Field(min_length=1)
     """The issuer (``iss``) that the JWT must name."""
+    dialect: str = "http://wso2.org/claims"
+    """What stands, with a slash, in front of the names of WSO2's claims (``apim.jwt.claim_dialect``)."""
+    application_claim: str = Field(default="applicationid", min_length=1)
+    """The claim of the dialect that tells applications apart; their names are not unique among subscribers."""
+    leeway: Annotated[Duration, lasting("0s", "10m")] = MINUTE
+    """By how much the gateway's clock may differ, a duration."""
+    refresh: Annotated[Duration, lasting("10s", "1d")] = 5 * MINUTE
+    """How often the keys are read anew, a duration; a key that is not known makes it happen sooner."""
+    ca_file: Path | None = None
+    """PEM file of authorities that the server of the keys is checked against, besides the system's."""
+    proxy: BaseUrl | None = None
+    """HTTP proxy for reading the keys."""
 
 
 Identity = Annotated[NoIdentity | SharedSecret | ClientCertificate | BackendJwt, Field(discriminator="type")]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sidecar.model.errors import ConfigError
-from sidecar.settings.gateway import NoIdentity, PerApplication, SharedSecret
+from sidecar.settings.gateway import PerApplication
 from sidecar.settings.offload import OffloadSettings
 from sidecar.settings.retention import RetentionSettings
 from sidecar.settings.root import Settings
@@ -43,10 +43,7 @@ def refuse_unserved(settings: Settings) -> list[Unserved]:
 
 
 def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
-    identity, webhook, offload = settings.gateway.identity, settings.webhook, settings.offload
-    if not isinstance(identity, NoIdentity | SharedSecret):
-        why = f"{identity.type} is not served by this version; use shared_secret, or none behind a network policy"
-        yield "gateway.identity", why
+    webhook, offload = settings.webhook, settings.offload
     if webhook.signing is not None:
         yield "webhook.signing", "messages are not signed by this version; leave it out"
     for index, endpoint in enumerate(webhook.endpoints):

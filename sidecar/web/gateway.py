@@ -7,7 +7,7 @@ from uuid import UUID
 from aiohttp import web
 
 from sidecar.accept.answer import Answer
-from sidecar.accept.identity import Caller, caller_of
+from sidecar.accept.identity import Caller, Peer, Unidentified, caller_of
 from sidecar.accept.request import AcceptRules, check_one_result, correlation_of, index_headers, read_request
 from sidecar.accept.stage import Accepted, Acceptor
 from sidecar.accept.view import Jobs, render_job, render_result
@@ -16,10 +16,13 @@ from sidecar.model.problems import Problem
 from sidecar.model.stored import StoredObject
 from sidecar.offload.errors import OffloadError
 from sidecar.settings.route_table import Match, RouteTable, check_media_type
+from sidecar.telemetry.events import Event
+from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 from sidecar.web.body import BodyReader
 from sidecar.web.download import GONE, Downloads
 from sidecar.web.problem import problem_response
+from sidecar.web.protocol import ProblemProtocol
 
 _JOBS = "/_jobs/"
 OVERLOADED = Problem(503, "overloaded", "Too many requests are under way; repeat in a second.", {"retry-after": "1"})
@@ -40,6 +43,7 @@ class GatewayHandler:
         jobs: Jobs,
         max_pending: int,
         bodies: BodyReader,
+        log: EventLog,
         metrics: Metrics,
         downloads: Downloads | None = None,
     ) -> None:
@@ -49,6 +53,7 @@ class GatewayHandler:
         self._jobs = jobs
         self._max_pending = max_pending
         self._bodies = bodies
+        self._log = log
         self._metrics = metrics
         self._downloads = downloads
         self._pending = 0
@@ -63,12 +68,14 @@ class GatewayHandler:
             correlation_id = correlation_of(headers, self._rules.correlation)
             # The gateway may put the base path of an API in front of /_jobs.
             _, about_jobs, asked = request.path.rpartition(_JOBS)
+            caller = await caller_of(self._rules.identity, headers, peer_of(request))
             if about_jobs:
-                caller = caller_of(self._rules.identity, headers)
                 return await self._about_job(request, asked, caller, correlation_id)
-            return await self._accept(request, headers, correlation_id, began=began)
+            return await self._accept(request, headers, caller, correlation_id, began=began)
         except ProblemError as error:
             self._metrics.job_answered(error.problem.status)
+            if isinstance(error, Unidentified):
+                self._log.info(Event.GATEWAY_UNIDENTIFIED, reason=error.reason, correlation_id=correlation_id)
             return problem_response(error.problem, correlation_id)
         except LedgerUnavailable:
             self._metrics.job_answered(503)
@@ -77,11 +84,17 @@ class GatewayHandler:
             self._pending -= 1
 
     async def _accept(
-        self, request: web.BaseRequest, headers: dict[str, list[bytes]], correlation_id: str, *, began: float
+        self,
+        request: web.BaseRequest,
+        headers: dict[str, list[bytes]],
+        caller: Caller,
+        correlation_id: str,
+        *,
+        began: float,
     ) -> web.StreamResponse:
         if self._pending > self._max_pending:
             raise ProblemError(OVERLOADED)
-        read = read_request(request.raw_headers, headers, correlation_id, rules=self._rules)
+        read = read_request(request.raw_headers, headers, correlation_id, caller=caller, rules=self._rules)
         match = self._routes.match(request.method, request.raw_path, sandbox=read.caller.sandbox)
         check_media_type(match.route.accepts, request.headers.get("content-type"))
         target = request.raw_path
@@ -146,3 +159,9 @@ class GatewayHandler:
 
 def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+
+def peer_of(request: web.BaseRequest) -> Peer:
+    """Tell the names of the client's certificate."""
+    connection = request.protocol
+    return connection.peer if isinstance(connection, ProblemProtocol) else None

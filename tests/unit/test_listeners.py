@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from sidecar.accept.identity import NoIdentity, SharedSecret
+from sidecar.accept.identity import NoIdentity
 from sidecar.listeners import Listeners, accept_rules
 from sidecar.model.errors import ConfigError
 from sidecar.telemetry.metrics import Metrics
@@ -18,7 +18,8 @@ def test_the_rules_of_accepting_come_from_the_settings() -> None:
             gateway__max_wait="3s",
             gateway__correlation=["activityid"],
             callbacks__base_url="http://Sidecar:8081/base/",
-        )
+        ),
+        NoIdentity(),
     )
     assert (rules.wait, rules.max_wait, rules.correlation) == (1.0, 3.0, ("activityid",))
     assert rules.callbacks_url == "http://Sidecar:8081/base"
@@ -26,23 +27,9 @@ def test_the_rules_of_accepting_come_from_the_settings() -> None:
     assert isinstance(rules.identity, NoIdentity)
 
 
-def test_the_gateway_is_known_by_its_secret() -> None:
-    identity = {"type": "shared_secret", "header": "X-Key", "secret": "between-us-and-nobody-else"}
-    rules = accept_rules(make_settings(gateway__identity=identity))
-    assert isinstance(rules.identity, SharedSecret)
-    assert rules.identity.header == "x-key"
-    rules.identity.check({"x-key": [b"between-us-and-nobody-else"]})
-
-
-def test_an_identity_that_is_not_served_is_refused() -> None:
-    identity = {"type": "wso2_jwt", "jwks_url": "https://gw.example/jwks", "issuer": "https://gw.example"}
-    with pytest.raises(ConfigError, match=r"gateway\.identity\.type"):
-        accept_rules(make_settings(gateway__identity=identity))
-
-
 def test_replicas_of_one_installation_share_a_marker_and_others_do_not() -> None:
     one, two, other = (
-        accept_rules(make_settings(callbacks__base_url=url)).marker
+        accept_rules(make_settings(callbacks__base_url=url), NoIdentity()).marker
         for url in ("http://sidecar:8081", "http://sidecar:8081/", "http://other:8081")
     )
     assert one == two != other

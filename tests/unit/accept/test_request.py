@@ -31,7 +31,7 @@ NAMES = ("x-correlation-id", "activityid")
 
 def make_rules(*, verified: bool = True, require_https: bool = True) -> AcceptRules:
     return AcceptRules(
-        identity=SharedSecret("X-Sidecar-Key", SECRET) if verified else NoIdentity(),
+        identity=SharedSecret("X-Sidecar-Key", [SECRET]) if verified else NoIdentity(),
         correlation=NAMES,
         wait=2.0,
         max_wait=5.0,
@@ -52,7 +52,8 @@ def make_raw(**over: str | bytes | None) -> Raw:
 
 
 def read(raw: Raw, rules: AcceptRules | None = None) -> AcceptRequest:
-    return read_request(raw, index_headers(raw), "c-1", rules=rules or make_rules())
+    rules, headers = rules or make_rules(), index_headers(raw)
+    return read_request(raw, headers, "c-1", caller=rules.identity.identify(headers, None), rules=rules)
 
 
 def refusal(act: Callable[[], object]) -> Problem:

@@ -21,18 +21,8 @@ def test_the_smallest_settings_are_told_only_that_egress_is_not_guarded() -> Non
 
 
 @pytest.mark.parametrize(
-    "identity",
-    [{"type": "none"}, {"type": "shared_secret", "secret_file": "/s"}],
-)
-def test_these_identities_are_served(identity: dict[str, str]) -> None:
-    assert names(fatal=True, gateway__identity=identity) == []
-
-
-@pytest.mark.parametrize(
     ("over", "name"),
     [
-        ({"gateway__identity": {"type": "mtls", "ca_file": "/c"}}, "gateway.identity"),
-        ({"gateway__identity": {"type": "wso2_jwt", "jwks_url": "https://k/", "issuer": "i"}}, "gateway.identity"),
         ({"webhook__signing": SIGNING}, "webhook.signing"),
         ({"webhook__endpoints": [{**ENDPOINT, "signing": SIGNING}]}, "webhook.endpoints[0].signing"),
         ({"webhook__proxy": "http://proxy:3128"}, "webhook.proxy"),
