@@ -28,7 +28,7 @@ from sidecar.web.home import Limits
 from sidecar.web.server import Handler, Listener, serve
 from sidecar.web.tls import ServerTls
 
-RENEWAL_INTERVAL = 10.0
+RENEWAL_INTERVAL = 2.0
 """Seconds between looks at the files of certificates."""
 
 _CLOSE_GRACE = 5.0

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ class Replica:
         name: str = "a",
         workers: int = 1,
         environment: Mapping[str, str] | None = None,
+        trust: ssl.SSLContext | None = None,  # where its admin listener has TLS
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -39,6 +41,7 @@ class Replica:
         self.config = write_settings(directory / f"{name}.yaml", settings)
         self.log = directory / f"{name}.log"
         self._workers = workers
+        self._trust = trust
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -84,9 +87,10 @@ class Replica:
 
     async def readiness(self) -> int:
         """Ask /readyz; 0 when nobody answers."""
+        url = f"{self.ports.admin_url}/readyz".replace("http:", "http:" if self._trust is None else "https:")
         async with ClientSession(timeout=ClientTimeout(total=2)) as session:
             with suppress(ClientError, TimeoutError):
-                async with session.get(f"{self.ports.admin_url}/readyz") as answer:
+                async with session.get(url, ssl=self._trust or True) as answer:
                     return answer.status
         return 0
 

@@ -11,8 +11,8 @@ from aiohttp import web
 from sidecar.web.body import BodyReader, read_body
 from sidecar.web.server import Listener
 from sidecar.web.tls import ServerTls
-from tests.integration.http.certificates import Files, client
 from tests.integration.http.wire import Listeners, Wire, head
+from tests.tls_files import Files, client
 
 SECOND = head("Content-Length: 1", line="POST /second HTTP/1.1") + b"z"
 CHUNKED = head("Transfer-Encoding: chunked")

@@ -20,9 +20,9 @@ from sidecar.telemetry.log import make_log
 from sidecar.web.body import read_body
 from sidecar.web.protocol import ProblemProtocol
 from sidecar.web.tls import ServerTls
-from tests.integration.http.certificates import Files, client
 from tests.integration.http.test_listeners_raw import BAD_SHAPES, MARK
 from tests.integration.http.wire import Listeners, head
+from tests.tls_files import Files, client
 
 NO_CONNECTION = (ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)
 
