@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 
 from sidecar.model.errors import ConfigError, KeysUnavailable
-from sidecar.outbound.sessions import USER_AGENT
+from sidecar.outbound.exchange import USER_AGENT
 
 MAX_DOCUMENT = 1024 * 1024  # bytes
 TIMEOUT = 5.0  # seconds for all of it
