@@ -11,6 +11,7 @@ from sidecar.model.sealing import Seals, derived_key, parse_key
 from sidecar.model.shape import Shape, Shapes, Style
 from sidecar.offload.bodies import Bodies, Place
 from sidecar.offload.store import ObjectStore
+from sidecar.settings.offload import OffloadSettings
 from sidecar.settings.root import Settings
 from sidecar.settings.secrets import read_secrets
 
@@ -59,3 +60,10 @@ def make_seals(settings: Settings, tokens: Sequence[SecretStr]) -> Seals:
         except ValueError as error:
             raise ConfigError(f"sealing.keys: the one in place {place} {error}") from None
     return Seals(found, names=sealing.headers)
+
+
+def object_places(settings: Settings, offload: OffloadSettings) -> list[tuple[str | None, str]]:
+    """List where objects are: the bucket and prefix of all routes, and of each that has its own."""
+    own = [route.offload for route in settings.routes if route.offload is not None]
+    found = {(place.bucket, offload.prefix if place.prefix is None else place.prefix) for place in own}
+    return [(None, offload.prefix), *sorted(found, key=str)]

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
+from sidecar.keeping import object_places
 from sidecar.kit.periodic import Periodic
 from sidecar.ledger import Ledger
 from sidecar.model.shape import Shapes
@@ -12,7 +13,6 @@ from sidecar.schedule.abandoned import AbandonedUploads
 from sidecar.schedule.drop import Drop
 from sidecar.schedule.offload import Offload
 from sidecar.schedule.prune_objects import PruneObjects
-from sidecar.settings.offload import OffloadSettings
 from sidecar.settings.root import Settings
 from sidecar.settings.units import DAY, HOUR, MINUTE
 from sidecar.telemetry.log import EventLog
@@ -52,7 +52,7 @@ def storing(
     retention = settings.retention.objects + settings.offload.url_ttl
     uploads = AbandonedUploads(
         store,
-        places=places(settings, settings.offload),
+        places=object_places(settings, settings.offload),
         older_than=settings.callbacks.body_timeout + DAY,
         log=log,
     )
@@ -64,10 +64,3 @@ def storing(
         every(MINUTE, "unwanted objects", unwanted),
         every(HOUR, "uploads", uploads),
     )
-
-
-def places(settings: Settings, offload: OffloadSettings) -> list[tuple[str | None, str]]:
-    """List where uploads may begin: the bucket and prefix of all routes, and of each that has its own."""
-    own = [route.offload for route in settings.routes if route.offload is not None]
-    found = {(place.bucket, offload.prefix if place.prefix is None else place.prefix) for place in own}
-    return [(None, offload.prefix), *sorted(found, key=str)]

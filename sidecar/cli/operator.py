@@ -29,7 +29,7 @@ P = ParamSpec("P")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Full = Annotated[bool, typer.Option("--full", help="Show the callback-url with its path; never what follows '?'.")]
 
-__all__ = ["ConfigFile", "Full", "Json", "Way", "open_operator", "telling_of_outages"]
+__all__ = ["PATIENCE", "ConfigFile", "Full", "Json", "Way", "open_operator", "somebody", "telling_of_outages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ async def open_operator(way: Way) -> AsyncIterator[Operator]:
     settings = load_settings(way.config)
     async with operator_ledger(ledger_config(settings.database, patience=PATIENCE)) as ledger:
         names = EndpointNames(settings.webhook)
-        yield LocalOperator(ledger, by=_somebody(), names=names, retention=settings.retention.jobs)
+        yield LocalOperator(ledger, by=somebody(), names=names, retention=settings.retention.jobs)
 
 
 def telling_of_outages(command: Callable[P, None]) -> Callable[P, None]:
@@ -67,7 +67,8 @@ def telling_of_outages(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def _somebody() -> Actor:
+def somebody() -> Actor:
+    """Name who runs the command, for the audit."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user need not have a name

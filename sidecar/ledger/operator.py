@@ -9,6 +9,7 @@ from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.browse import Browse
 from sidecar.ledger.clock import DatabaseClock, boottime
 from sidecar.ledger.config import LedgerConfig
+from sidecar.ledger.erase import Erase
 from sidecar.ledger.holds import Holds
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.redrive import FIRST, LAST, Redrive, filter_cells
@@ -23,7 +24,7 @@ class OperatorLedger:
     """A few connections to the ledger that own no rows.
 
     ``redrive`` lists, redrives and cancels, ``browse`` looks around, ``holds`` holds endpoints, ``audit`` tells who did
-    what.
+    what, ``erase`` wipes jobs.
 
     Args:
         config: How to reach the database; how many connections, and how long a statement may take.
@@ -39,6 +40,7 @@ class OperatorLedger:
         self.browse = Browse(pool, queries, horizon=horizon, clock=clock)
         self.holds = Holds(pool, queries)
         self.audit = Audit(pool, queries)
+        self.erase = Erase(pool, queries)
 
     async def start(self) -> None:
         """Connect, look at server and schema, and read the database's clock.

@@ -75,6 +75,8 @@ class Queries:
     endpoint_states: str
     endpoints_away: str
     endpoints_with_work: str
+    erase_job: str
+    erased: str
     expired: str
     finish: str
     finish_retry: str

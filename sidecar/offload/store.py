@@ -24,6 +24,7 @@ from sidecar.offload.presentation import named_attachment, object_parameters
 from sidecar.offload.reading import RawBody, opened, unpacked
 from sidecar.offload.signing import Signers
 from sidecar.offload.upload import Upload
+from sidecar.offload.versions import erase_under
 from sidecar.settings.offload import OffloadSettings
 
 if TYPE_CHECKING:
@@ -252,6 +253,10 @@ class ObjectStore:
         for error in done:
             if error is not None:
                 raise error
+
+    async def erase(self, prefix: str, *, bucket: str | None = None) -> int:
+        """Remove every version of what lies under ``prefix``; see :func:`sidecar.offload.versions.erase_under`."""
+        return await erase_under(self.client, bucket or self.bucket, prefix)
 
     def list(self, prefix: str, *, bucket: str | None = None) -> AsyncIterator[Listed]:
         """Yield the objects whose keys begin with ``prefix``, in the order of their keys."""
