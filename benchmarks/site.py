@@ -113,6 +113,8 @@ def sidecar_settings(dsn: str, ports: Ports, service: str, tokens: Path) -> dict
         "services": {"concurrency": CONCURRENCY},
         "webhook": {
             "require_https": False,
+            "allow_networks": ["127.0.0.0/8"],
+            "ports": ["1-65535"],
             "concurrency": {"per_endpoint": CONCURRENCY, "per_host": CONCURRENCY},
         },
         "telemetry": {"log": {"format": "json", "level": "info"}},

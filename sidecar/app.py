@@ -18,6 +18,7 @@ from sidecar.lifecycle import EXIT_FAULT, EXIT_OK, Cleanups, Supervisor, on_sign
 from sidecar.listeners import Listeners, accept_rules
 from sidecar.model.errors import LedgerUnavailable
 from sidecar.offload.store import ObjectStore
+from sidecar.outbound.egress import make_egress
 from sidecar.outbound.make_users import Surroundings, make_service_users
 from sidecar.outbound.service_users import ServiceUsers
 from sidecar.outbound.sessions import service_session, upload_session, webhook_session
@@ -62,6 +63,7 @@ class Sidecar:
         )
         identity, self._keyring = make_identity(settings.gateway.identity, log=log)
         self._rules = accept_rules(settings, identity)
+        self._egress = make_egress(settings)
         self._siblings: Siblings | None = None
         if siblings is not None:
             self._siblings = Siblings(self._metrics, directory=siblings, worker=str(worker_number))
@@ -114,6 +116,8 @@ class Sidecar:
         add("admin listener", self._listeners.close_admin)
         self._guard(self._door_duties(), "doors")
         add("duties of the doors", partial(self._supervisor.cancel, "doors"))
+        add("look-ups", self._egress.names.stop)
+        await self._egress.own.run_once()
         self._stages = stages = self._handover.stages = await self._make_stages()
         add("ledger", self._ledger.stop)
         await self._start_ledger()
@@ -128,7 +132,11 @@ class Sidecar:
         add("listeners", self._listeners.close)
         await self._listeners.open_callbacks(gather=stages.gather)
         await self._listeners.open_gateway(
-            rules=self._rules, acceptor=stages.acceptor, jobs=self._ledger, downloads=stages.downloads
+            rules=self._rules,
+            acceptor=stages.acceptor,
+            targets=stages.targets,
+            jobs=self._ledger,
+            downloads=stages.downloads,
         )
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(*GC_THRESHOLDS)
@@ -160,6 +168,7 @@ class Sidecar:
             webhooks=self._open_webhooks(),
             uploads=self._open_uploads(),
             users=self._make_users(),
+            egress=self._egress,
             store=await self._open_store(),
             background=self._background,
             log=self._log,
@@ -170,7 +179,10 @@ class Sidecar:
     def _open_services(self) -> aiohttp.ClientSession:
         services = self._settings.services
         session = service_session(
-            connect_timeout=services.timeouts.connect, per_host=services.concurrency, ca_file=services.ca_file
+            connect_timeout=services.timeouts.connect,
+            per_host=services.concurrency,
+            ca_file=services.ca_file,
+            proxy=services.proxy,
         )
         self._cleanups.add("service connections", session.close)
         return session
@@ -189,6 +201,8 @@ class Sidecar:
             total=webhook.concurrency.total,
             ca_file=webhook.ca_file,
             tls=tls,
+            proxy=webhook.proxy,
+            dialling=self._egress.ways(connect_timeout=webhook.timeouts.connect),
         )
 
     def _make_users(self) -> ServiceUsers:
@@ -206,7 +220,12 @@ class Sidecar:
 
     def _open_uploads(self) -> aiohttp.ClientSession:
         webhook = self._settings.webhook
-        session = upload_session(connect_timeout=webhook.timeouts.connect, ca_file=webhook.ca_file)
+        session = upload_session(
+            connect_timeout=webhook.timeouts.connect,
+            ca_file=webhook.ca_file,
+            proxy=webhook.proxy,
+            dialling=self._egress.ways(connect_timeout=webhook.timeouts.connect),
+        )
         self._cleanups.add("upload connections", session.close)
         return session
 

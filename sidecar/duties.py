@@ -32,6 +32,7 @@ RECONCILE_AFTER = 3
 """Statement time-outs after which a claim whose answer has not come is taken for lost; 30 s by default."""
 EXPIRE_INTERVAL = 1.0
 PULSE_INTERVAL = 20.0
+OWN_PLACES_INTERVAL = 30.0
 
 
 class InvocationSource:
@@ -89,6 +90,7 @@ class Duties:
         ledger: Ledger,
         fanout: Fanout,
         deliver: Deliver,
+        own: Duty,
         bodies: Bodies | None,
         shapes: Shapes,
         log: EventLog,
@@ -112,6 +114,7 @@ class Duties:
             every(TAKEOVER_INTERVAL, "takeover", TakeOver(ledger, log=log)),
             every(PULSE_INTERVAL, "pulse", Pulse(ledger.pulse)),
             every(lost_after / 2, "reconcile", Reconcile(ledger, older_than=lost_after, log=log)),
+            every(OWN_PLACES_INTERVAL, "egress", own),
             every(EXPIRE_INTERVAL, "expire", Expire(ledger, batch=EXPIRE_BATCH, log=log)),
             every(
                 HOUR,

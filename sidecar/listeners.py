@@ -6,6 +6,7 @@ from hashlib import sha256
 from sidecar.accept.identity import Identity
 from sidecar.accept.request import AcceptRules
 from sidecar.accept.stage import Acceptor
+from sidecar.accept.targets import Targets
 from sidecar.accept.view import Jobs
 from sidecar.gather.stage import Gather
 from sidecar.kit.periodic import Periodic
@@ -96,7 +97,7 @@ class Listeners:
         await self._serve("callbacks", self._settings.callbacks, handler)
 
     async def open_gateway(
-        self, *, rules: AcceptRules, acceptor: Acceptor, jobs: Jobs, downloads: Downloads | None
+        self, *, rules: AcceptRules, acceptor: Acceptor, targets: Targets, jobs: Jobs, downloads: Downloads | None
     ) -> None:
         """Open the listener that the gateway calls."""
         gateway = self._settings.gateway
@@ -104,6 +105,7 @@ class Listeners:
             rules=rules,
             routes=RouteTable(self._settings.routes),
             acceptor=acceptor,
+            targets=targets,
             jobs=jobs,
             max_pending=gateway.max_pending,
             bodies=BodyReader(

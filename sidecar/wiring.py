@@ -9,6 +9,7 @@ import aiohttp
 from sidecar.accept.large import LargeRequests
 from sidecar.accept.request import AcceptRules
 from sidecar.accept.stage import AcceptLimits, Acceptor
+from sidecar.accept.targets import Targets
 from sidecar.accept.waiting import WaitingCallers
 from sidecar.deliver.content import Contents
 from sidecar.deliver.decide import SilenceRule
@@ -31,6 +32,7 @@ from sidecar.model.endpoint import EndpointRule, NamedEndpoint
 from sidecar.model.invocation import Invocation
 from sidecar.offload.bodies import Bodies
 from sidecar.offload.store import ObjectStore
+from sidecar.outbound.egress import Egress, Guarded, refusal_teller
 from sidecar.outbound.make_users import MAX_WEBHOOK_RESPONSE
 from sidecar.outbound.requests import send
 from sidecar.outbound.service_users import ServiceUsers
@@ -82,6 +84,7 @@ class Parts:
     webhooks: aiohttp.ClientSession
     uploads: aiohttp.ClientSession
     users: ServiceUsers
+    egress: Egress
     store: ObjectStore | None
     background: Background
     log: EventLog
@@ -120,12 +123,14 @@ class Stages:
         self.downloads = None
         if parts.store is not None and settings.offload is not None:
             self.downloads = Downloads(parts.store, proxy=settings.offload.download == "proxy")
+        self.targets = Targets(parts.egress, log=parts.log, metrics=parts.metrics)
         self.acceptor = self._make_acceptor(parts, endpoints, callers, bodies)
         self.duties = Duties(
             settings,
             ledger=parts.ledger,
             fanout=self.fanout,
             deliver=self.deliver,
+            own=parts.egress.own,
             bodies=bodies,
             shapes=shapes,
             log=parts.log,
@@ -183,6 +188,7 @@ class Stages:
 
     def _make_deliver(self, parts: Parts, endpoints: EndpointRule, bodies: Bodies | None) -> Deliver:
         webhook, retry = parts.settings.webhook, parts.settings.retry
+        guarded = Guarded(parts.egress, told=refusal_teller(log=parts.log, metrics=parts.metrics))
         store = None
         if bodies is not None:
             store = MessageStore(
@@ -190,10 +196,12 @@ class Stages:
                 names=parts.ledger.objects,
                 shapes=self._shapes,
                 uploads=parts.uploads,
+                guarded=guarded,
                 upload_timeout=UPLOAD_TIMEOUT,
             )
         exchange = Exchange(
             send=partial(send, parts.webhooks, method="POST", max_response=MAX_WEBHOOK_RESPONSE),
+            guard=guarded,
             users=parts.users,
             may_act=parts.ledger.may_act,
             silence=SilenceRule(statuses=frozenset(retry.statuses), wso2_faults=retry.wso2_faults),

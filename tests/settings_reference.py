@@ -18,6 +18,7 @@ KINDS = {
     "duration-in-words": "duration",
     "size-in-words": "size",
     "host-port": "host:port",
+    "port-range": "port",
     "path": "file",
     "password": "secret",
 }
@@ -85,6 +86,8 @@ def _const(option: Schema) -> str:
 
 
 def _kind(found: Schema, defs: Schema) -> str:
+    if found.get("format") in KINDS:
+        return KINDS[found["format"]]
     options = [option for option in found.get("anyOf", [found]) if option.get("type") != "null"]
     option = options[0]
     if "$ref" in option:

@@ -57,7 +57,7 @@ class AcceptRequest:
     idempotency_key: str | None
     traceparent: str
     headers: bytes  # what travels on to the services
-    upload_url: str | None = None  # where the caller wants its result to be put
+    upload: WebhookUrl | None = None  # where the caller wants its result to be put
 
 
 def index_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, list[bytes]]:
@@ -98,7 +98,7 @@ def read_request(
         detail = "This request was sent by this sidecar; a service URL or the gateway's route leads back to it."
         raise ProblemError(Problem(508, "loop_detected", detail))
     callback = _callback_url(headers, rules)
-    upload_url = read_upload_url(headers, rules) if "upload-url" in headers else None
+    upload = read_upload_url(headers, rules) if "upload-url" in headers else None
     _check_text(raw)
     key = _idempotency_key(headers)
     sent_trace = _single_text(headers, "traceparent")
@@ -119,11 +119,11 @@ def read_request(
         idempotency_key=key,
         traceparent=continue_trace(sent_trace),
         headers=onward_block(raw, drop=drop, more=more),
-        upload_url=upload_url,
+        upload=upload,
     )
 
 
-def read_upload_url(headers: Headers, rules: AcceptRules) -> str:
+def read_upload_url(headers: Headers, rules: AcceptRules) -> WebhookUrl:
     """Check the form of the caller's own place for the result, a pre-signed URL for PUT.
 
     Raises:
@@ -141,7 +141,7 @@ def read_upload_url(headers: Headers, rules: AcceptRules) -> str:
         raise ProblemError(Problem(400, "upload_url_invalid", f"The upload-url cannot be used: {error}.")) from error
     if rules.require_https and url.scheme != "https":
         raise ProblemError(Problem(400, "upload_url_invalid", "The upload-url cannot be used: use https."))
-    return url.text
+    return url
 
 
 def check_one_result(request: AcceptRequest, match: Match) -> None:
@@ -150,7 +150,7 @@ def check_one_result(request: AcceptRequest, match: Match) -> None:
     Raises:
         ProblemError: 400.
     """
-    if request.upload_url is not None and len(match.calls) > 1 and match.route.gather is not Gather.ALL:
+    if request.upload is not None and len(match.calls) > 1 and match.route.gather is not Gather.ALL:
         detail = "This route sends one result for each of several services; leave out upload-url."
         raise ProblemError(Problem(400, "upload_url_ambiguous", detail))
 

@@ -196,7 +196,7 @@ class Acceptor:
             owned=tuple(self._room.has_room(call.service_key, len(small)) for call in match.calls),
             idempotency=key,
             stored=None if isinstance(body, bytes) else body.dump(),
-            upload_url=request.upload_url,
+            upload_url=None if request.upload is None else request.upload.text,
             kept_headers=self._seals.close(job_id, request.headers, match.calls),
         )
 

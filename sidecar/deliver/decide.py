@@ -79,6 +79,7 @@ _FAILURES: Mapping[FailureKind, DeliveryReason] = MappingProxyType(
         FailureKind.TIMEOUT_CONNECT: DeliveryReason.TIMEOUT,
         FailureKind.TIMEOUT: DeliveryReason.TIMEOUT,
         FailureKind.BAD_RESPONSE: DeliveryReason.BAD_RESPONSE,
+        FailureKind.EGRESS: DeliveryReason.EGRESS,
     }
 )
 
@@ -86,7 +87,9 @@ _FAILURES: Mapping[FailureKind, DeliveryReason] = MappingProxyType(
 def decide(answer: Reply | Failure, rule: SilenceRule) -> Decision:
     """Decide what an attempt at a webhook came to."""
     if isinstance(answer, Failure):
-        return Silent(None, _FAILURES[answer.kind])
+        reason = _FAILURES[answer.kind]
+        # What may not be called is not called again by itself: an operator who opens it can send it again.
+        return Rejected(None, reason) if answer.kind is FailureKind.EGRESS else Silent(None, reason)
     status = answer.status
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110: successful
         return Delivered(status)

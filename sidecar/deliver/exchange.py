@@ -30,6 +30,15 @@ class Send(Protocol):
         """Send one request; ``timeout`` is in seconds, to the end of the response."""
 
 
+class Guard(Protocol):
+    """Decides where messages may go."""
+
+    def send(
+        self, send: Send, /, *, url: str, headers: Sequence[tuple[str, str]], body: bytes, timeout: float
+    ) -> Awaitable[Reply | Failure]:
+        """Send one request, unless it would go where it may not."""
+
+
 class Users(Protocol):
     """As whom messages are sent."""
 
@@ -45,6 +54,7 @@ class Exchange:
 
     Args:
         send: The way of messages whose service user has none of its own.
+        guard: Decides where they may go, whichever way.
         users: As whom messages are sent.
         may_act: Tells whether work owned under a worker's id may be acted on now.
         silence: Which answers mean that the webhook is silent.
@@ -59,6 +69,7 @@ class Exchange:
         self,
         *,
         send: Send,
+        guard: Guard,
         users: Users,
         may_act: Callable[[int], bool],
         silence: SilenceRule,
@@ -69,6 +80,7 @@ class Exchange:
         metrics: Metrics,
     ) -> None:
         self._send = send
+        self._guard = guard
         self._users = users
         self._may_act = may_act
         self._silence = silence
@@ -111,8 +123,12 @@ class Exchange:
         headers = message_headers(message, content, timestamp=int(time.time()))
         headers += credentials.headers
         began = time.monotonic()
-        answer = await (credentials.post or self._send)(
-            url=message.callback_url, headers=headers, body=content.body, timeout=self._timeout
+        answer = await self._guard.send(
+            credentials.post or self._send,
+            url=message.callback_url,
+            headers=headers,
+            body=content.body,
+            timeout=self._timeout,
         )
         seconds = time.monotonic() - began
         decision = decide(answer, self._silence)

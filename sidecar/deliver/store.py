@@ -2,8 +2,9 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import aiohttp
 
 from sidecar.deliver.content import Message, content_type
 from sidecar.model.delivery import Part
+from sidecar.model.egress import Refusal
 from sidecar.model.errors import LedgerError
 from sidecar.model.handed import Handed
 from sidecar.model.headers import decode_block
@@ -18,7 +20,8 @@ from sidecar.model.shape import Shapes
 from sidecar.model.stored import StoredObject
 from sidecar.model.whole_aggregate import size_of, whole_aggregate
 from sidecar.offload.bodies import Bodies
-from sidecar.offload.forward import Failed, Uploaded, forward, put_pieces
+from sidecar.offload.forward import Failed, Obstacle, Uploaded, forward, put_pieces
+from sidecar.outbound.egress import Guarded
 
 
 class Names(Protocol):
@@ -38,18 +41,27 @@ class MessageStore:
         bodies: The object store, and where each route's bodies go.
         names: Where objects are named, and uploads remembered.
         shapes: How each endpoint likes its objects.
-        uploads: An ordinary session for the callers' own upload-urls.
+        uploads: An ordinary session for the callers' own upload-urls, whose sockets the egress guard makes.
+        guarded: Runs what connects to them, unless they may not be called.
         upload_timeout: Seconds for one of them.
     """
 
     def __init__(
-        self, bodies: Bodies, *, names: Names, shapes: Shapes, uploads: aiohttp.ClientSession, upload_timeout: float
+        self,
+        bodies: Bodies,
+        *,
+        names: Names,
+        shapes: Shapes,
+        uploads: aiohttp.ClientSession,
+        guarded: Guarded,
+        upload_timeout: float,
     ) -> None:
         self._bodies = bodies
         self._store = bodies.store
         self._names = names
         self._shapes = shapes
         self._uploads = uploads
+        self._guarded = guarded
         self._upload_timeout = upload_timeout
 
     async def link(self, stored: StoredObject) -> Mapping[str, str]:
@@ -100,7 +112,8 @@ class MessageStore:
         if message.uploaded is not None:
             return Handed.load(message.uploaded)
         encoding = next((v for n, v in decode_block(message.headers) if n.lower() == "content-encoding"), None)
-        result = await forward(
+        put = partial(
+            forward,
             self._store,
             stored,
             message.upload_url or "",
@@ -109,7 +122,7 @@ class MessageStore:
             content_encoding=stored.content_encoding or encoding,
             timeout=self._upload_timeout,
         )
-        return await self._remembered(message, result)
+        return await self._remembered(message, await self._put(message, put))
 
     async def hand_over_aggregate(self, message: Message, parts: Sequence[Part]) -> Handed:
         """Put all of an aggregate, large bodies inside, to the caller's own upload-url, unless that is done already.
@@ -134,7 +147,8 @@ class MessageStore:
                             digest.update(text)
                             yield text
 
-        result = await put_pieces(
+        put = partial(
+            put_pieces,
             message.upload_url or "",
             rendered(),
             size=size,
@@ -143,7 +157,12 @@ class MessageStore:
             content_encoding=None,
             timeout=self._upload_timeout,
         )
+        result = await self._put(message, put)
         return await self._remembered(message, result, size=size, sha256=digest.hexdigest())
+
+    async def _put(self, message: Message, put: Callable[[], Awaitable[Uploaded | Failed]]) -> Uploaded | Failed:
+        result = await self._guarded.run(message.upload_url or "", put)
+        return Failed(Obstacle.NOT_ALLOWED) if isinstance(result, Refusal) else result
 
     async def _remembered(
         self, message: Message, result: Uploaded | Failed, *, size: int = 0, sha256: str = ""

@@ -93,6 +93,9 @@ class StoreAccess:
         }
 
 
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+SECURE_PORTS = (443, 8243)
+UNPRIVILEGED = "1024-65535"
 OF_ANOTHER_STORE = frozenset({"public_endpoint_url", "ca_file", "proxy", "signing", "sse", "checksums"})
 
 
@@ -133,9 +136,19 @@ def dev_settings(
         "admin": section("admin", {}, {"listen": f"127.0.0.1:{ports.admin}"}),
         "database": {**database, "dsn": dsn, "password_file": str(password_file)},
         "worker": section("worker", {"drain_timeout": "5s"}, {}),
-        "webhook": section("webhook", {"require_https": False}, {}),
+        "webhook": section("webhook", {"require_https": False}, _on_loopback(own.get("webhook") or {})),
         "retry": section("retry", {"scan_interval": "200ms"}, {}),
     } | ({} if store is None else _in_embedded_store(own, store))
+
+
+def _on_loopback(webhook: Mapping[str, Any]) -> dict[str, Any]:
+    """Open this machine's webhooks to the egress guard, besides what ``webhook`` opens."""
+    networks, ports = _listed(webhook.get("allow_networks")), _listed(webhook.get("ports") or SECURE_PORTS)
+    return {"allow_networks": [*networks, *LOOPBACK], "ports": [*ports, UNPRIVILEGED]}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value.split(",") if isinstance(value, str) else list(value or ())
 
 
 def _in_embedded_store(own: Mapping[str, Any], store: StoreAccess) -> dict[str, Any]:

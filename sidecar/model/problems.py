@@ -25,6 +25,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "idempotency_key_in_progress": "The first request with this idempotency-key is not answered yet",
         "upload_url_unsupported": "The header upload-url is not served here",
         "upload_url_invalid": "The header upload-url is not usable",
+        "upload_url_refused": "This upload-url may not be called",
         "upload_url_ambiguous": "More than one result can come of this request",
         "path_invalid": "The request path is not usable",
         "query_invalid": "The query string is not usable",

@@ -43,6 +43,7 @@ class DeliveryReason(StrEnum):
     NOT_SUBSCRIBED = "not_subscribed"  # WSO2's 403 with code 900908: the service user's application lacks the API
     SCOPE_MISSING = "scope_missing"  # WSO2's 403 with code 900910: its token lacks the scope of the resource
     REDIRECT = "redirect"
+    EGRESS = "egress_refused"  # the egress guard: what the name leads to may not be called
     GONE = "gone"
     TOO_LARGE = "too_large"
     UNSUPPORTED_TYPE = "unsupported_type"

@@ -32,6 +32,7 @@ class Obstacle(StrEnum):
     UNAVAILABLE = "upload_unavailable"  # overloaded or broken, by its own account
     UNREACHABLE = "upload_unreachable"  # no answer: DNS, TLS, refused, reset
     TIMEOUT = "upload_timeout"
+    NOT_ALLOWED = "upload_not_allowed"  # the egress guard does not let us go there
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class FailureKind(StrEnum):
     RESET = "reset"
     TIMEOUT = "timeout"
     BAD_RESPONSE = "bad_response"  # not HTTP
+    EGRESS = "egress"  # the egress guard let nothing be dialled
 
 
 @dataclass(frozen=True, slots=True)

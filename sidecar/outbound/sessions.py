@@ -1,13 +1,15 @@
 """The two client sessions: one for services, one for webhooks, so that neither starves the other of connections."""
 
+import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import ClientRequest, ClientResponse, hdrs
+from aiohttp.abc import AbstractResolver
 from aiohttp.connector import Connection
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
@@ -21,6 +23,14 @@ _DNS_TTL = 30  # seconds
 # Seconds that an idle connection is kept. Most servers wait longer; a connection that the server closes just as
 # we send leaves it open whether the request arrived.
 _KEEP_ALIVE = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dialling:
+    """How connections are made where strangers name the hosts: who resolves names, and who makes each socket."""
+
+    resolver: AbstractResolver
+    open_socket: Callable[[tuple[Any, ...]], socket.socket]
 
 
 @dataclass(slots=True)
@@ -83,25 +93,40 @@ def webhook_session(
     ca_file: Path | None = None,
     proxy: str | None = None,
     tls: ssl.SSLContext | None = None,
+    dialling: Dialling | None = None,
 ) -> aiohttp.ClientSession:
     """Open a session for webhooks; ``total`` bounds the connections in all, the rest is as for services.
 
     ``tls`` stands in place of ``ca_file``: it shows a client certificate, so that this session is one identity's own.
+    ``dialling`` is the egress guard's part in it; with a proxy it is the proxy that connects.
     """
     return _session(
-        connect_timeout=connect_timeout, per_host=per_host, limit=total, ca_file=ca_file, proxy=proxy, tls=tls
+        connect_timeout=connect_timeout,
+        per_host=per_host,
+        limit=total,
+        ca_file=ca_file,
+        proxy=proxy,
+        tls=tls,
+        dialling=dialling,
     )
 
 
-def upload_session(*, connect_timeout: float, ca_file: Path | None = None) -> aiohttp.ClientSession:
+def upload_session(
+    *,
+    connect_timeout: float,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
+    dialling: Dialling | None = None,
+) -> aiohttp.ClientSession:
     """Open the session for the callers' own upload-urls, which stream: its requests are aiohttp's ordinary ones."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=trusting(ca_file) if ca_file is not None else True),
+        connector=aiohttp.TCPConnector(ssl=trusting(ca_file) if ca_file is not None else True, **_ways(dialling)),
         headers={hdrs.USER_AGENT: USER_AGENT},
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
         auto_decompress=False,
         trust_env=False,
+        proxy=proxy,
     )
 
 
@@ -113,14 +138,15 @@ def _session(
     ca_file: Path | None,
     proxy: str | None,
     tls: ssl.SSLContext | None = None,
+    dialling: Dialling | None = None,
 ) -> aiohttp.ClientSession:
     # A proxy is aiohttp's business, request by request; without one its connector is asked directly.
     connector = (Connector if proxy is None else aiohttp.TCPConnector)(
         limit=limit,
         limit_per_host=per_host,
-        ttl_dns_cache=_DNS_TTL,
         keepalive_timeout=_KEEP_ALIVE,
         ssl=tls or (trusting(ca_file) if ca_file is not None else True),
+        **_ways(dialling),
     )
     session = aiohttp.ClientSession(
         connector=connector,
@@ -137,6 +163,13 @@ def _session(
     # request may be repeated is decided by the caller, who also counts the attempts.
     session._retry_connection = False  # noqa: SLF001 - there is no public switch
     return session
+
+
+def _ways(dialling: Dialling | None) -> dict[str, Any]:
+    """Say how a connector resolves and connects; a guard's resolver keeps its answers itself."""
+    if dialling is None:
+        return {"ttl_dns_cache": _DNS_TTL}
+    return {"use_dns_cache": False, "resolver": dialling.resolver, "socket_factory": dialling.open_socket}
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:

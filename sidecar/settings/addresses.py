@@ -8,7 +8,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
+from sidecar.model.egress import Ports
+from sidecar.settings.secrets import FROM_WORDS
+
 ADDRESS_FORMAT: Final = "host-port"
+PORT_FORMAT: Final = "port-range"
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?", re.ASCII)
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+", re.ASCII)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, section 5.6.2
@@ -109,6 +113,50 @@ ListenAddress = Annotated[
     WithJsonSchema({"type": "string", "format": ADDRESS_FORMAT, "examples": ["0.0.0.0:8080", "[::]:8080"]}),
 ]
 """An address to listen on, ``host:port``."""
+
+
+def parse_ports(value: Any) -> Ports:
+    """Read a port, or a range like ``8000-8999``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, Ports):
+        return value
+    low, dash, high = str(value).partition("-")
+    if not (low.isascii() and low.isdigit() and (not dash or (high.isascii() and high.isdigit()))):
+        raise ValueError("is not a port; write a number like 443, or a range like 8000-8999")
+    ports = Ports(int(low), int(high if dash else low))
+    if not 1 <= ports.low <= ports.high <= _HIGHEST_PORT:
+        raise ValueError("is not a port; they go from 1 to 65535, the lower one first")
+    return ports
+
+
+def port_numbers(ports: tuple[Ports, ...]) -> list[int | str]:
+    """Render ports as the settings file writes them."""
+    return [one.low if one.low == one.high else str(one) for one in ports]
+
+
+PortRange = Annotated[
+    InstanceOf[Ports],
+    BeforeValidator(parse_ports),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "format": PORT_FORMAT,
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": _HIGHEST_PORT},
+                {"type": "string", "pattern": "^[0-9]+(-[0-9]+)?$"},
+            ],
+        }
+    ),
+]
+"""A port, or a range of them."""
+
+PortRanges = Annotated[
+    tuple[PortRange, ...], FROM_WORDS, PlainSerializer(port_numbers, return_type=list[int | str], when_used="json")
+]
+"""Ports and ranges of them."""
 
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 """An absolute http(s) URL that paths are appended to; kept without a slash at its end."""

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from sidecar.settings.addresses import ADDRESS_FORMAT
+from sidecar.settings.addresses import ADDRESS_FORMAT, PORT_FORMAT, port_numbers
 from sidecar.settings.root import Settings
 from sidecar.settings.units import DURATION_FORMAT, SIZE_FORMAT, render_duration, render_size
 
@@ -19,6 +19,8 @@ class _InWords(GenerateJsonSchema):
         default = rendered.get("default")
         if rendered.get("format") == ADDRESS_FORMAT:
             rendered["default"] = str(schema["default"])
+        elif rendered.get("items", {}).get("format") == PORT_FORMAT:
+            rendered["default"] = port_numbers(schema["default"])
         elif isinstance(default, int | float) and rendered.get("format") == DURATION_FORMAT:
             rendered["default"] = render_duration(default)
         elif isinstance(default, int) and rendered.get("format") == SIZE_FORMAT:

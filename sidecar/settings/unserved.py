@@ -11,7 +11,6 @@ from sidecar.settings.gateway import PerApplication
 from sidecar.settings.offload import OffloadSettings
 from sidecar.settings.retention import RetentionSettings
 from sidecar.settings.root import Settings
-from sidecar.settings.webhook import WebhookSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +48,12 @@ def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
     for index, endpoint in enumerate(webhook.endpoints):
         if endpoint.signing is not None:
             yield f"webhook.endpoints[{index}].signing", "messages are not signed by this version; leave it out"
-    proxies = {"webhook.proxy": webhook.proxy, "services.proxy": settings.services.proxy}
-    for name, proxy in proxies.items():
-        if proxy is not None:
-            yield name, "calls would bypass the proxy, which this version does not serve; leave it out"
     if offload is not None and offload.sse.type != "none" and not settings.stores_objects:
         why = "without offload.bucket all bodies stay in Postgres and are not encrypted there; name a bucket"
         yield "offload.sse", why
 
 
 def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
-    yield from _egress(settings.webhook)
     yield from _offload(settings)
     if settings.gateway.per_application != PerApplication():
         yield "gateway.per_application", "applications are not limited by this version"
@@ -67,13 +61,6 @@ def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "retention.objects", "no objects are stored without offload.bucket"
     if settings.telemetry.otlp_endpoint is not None:
         yield "telemetry.otlp_endpoint", "no traces are sent by this version"
-
-
-def _egress(webhook: WebhookSettings) -> Iterator[tuple[str, str]]:
-    guard = ("allow_hosts", "allow_networks", "ports")
-    given = [f"webhook.{name}" for name in guard if name in webhook.model_fields_set]
-    why = "this version calls every host that a callback-url names; restrict by a network policy what it may reach"
-    yield ", ".join(given) or "webhook.allow_hosts", why
 
 
 def _offload(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -1,18 +1,31 @@
 """Messages to the callers' webhooks: where they may go, how fast, and how they are signed."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_validator
 
+from sidecar.model.egress import Ports
 from sidecar.model.shape import Style
-from sidecar.settings.addresses import BaseUrl, Url
+from sidecar.settings.addresses import BaseUrl, PortRanges, Url
 from sidecar.settings.secrets import FROM_WORDS, SecretLines
 from sidecar.settings.section import Section
 from sidecar.settings.service_users import ServiceUser
 from sidecar.settings.units import SECOND, Duration, Size, lasting
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+_SECURE = (Ports(443, 443), Ports(8243, 8243))
+_PLAIN = (Ports(80, 80), Ports(8280, 8280))
+_HOST_PATTERN = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[?[0-9A-Fa-f:.]+\]?", re.ASCII)
+
+
+def _check_host(pattern: str) -> str:
+    if not _HOST_PATTERN.fullmatch(pattern):
+        raise ValueError(f"{pattern!r} is neither a host nor *.suffix; write it like hooks.corp.example")
+    return pattern
+
+
+HostPattern = Annotated[str, AfterValidator(_check_host)]
 
 
 class WebhookTimeouts(Section):
@@ -84,14 +97,19 @@ class WebhookSettings(Section):
 
     require_https: bool = True
     """Whether a callback-url must be https."""
-    allow_hosts: Annotated[tuple[str, ...], FROM_WORDS] = ()
+    allow_hosts: Annotated[tuple[HostPattern, ...], FROM_WORDS] = ()
     """Hosts that may be called although they are not public, as names or *.suffix."""
     allow_networks: Annotated[tuple[IPvAnyNetwork, ...], FROM_WORDS] = ()
-    """Networks that may be called although they are not public, as 10.20.0.0/16."""
-    ports: Annotated[tuple[Port, ...], FROM_WORDS] = (443, 8243)
-    """Ports that may be called."""
+    """Networks that may be called although they are not public, as 10.20.0.0/16.
+
+    Loopback needs an entry within 127.0.0.0/8 or ::1/128.
+    """
+    deny_networks: Annotated[tuple[IPvAnyNetwork, ...], FROM_WORDS] = ()
+    """Networks that may never be called, whatever is allowed; link-local and our own places are always denied."""
+    ports: PortRanges = _SECURE
+    """Ports that may be called, as 443 or 8000-8999. Where unset, require_https: false opens 80 and 8280 too."""
     proxy: BaseUrl | None = None
-    """HTTP proxy for messages to webhooks."""
+    """HTTP proxy for messages to webhooks and for upload-urls; it has to guard itself what it connects to."""
     ca_file: Path | None = None
     """PEM file of authorities that may sign webhooks' certificates, besides the system's."""
     timeouts: WebhookTimeouts = WebhookTimeouts()
@@ -106,3 +124,9 @@ class WebhookSettings(Section):
     """As whom messages are sent; the longest match counts, and without one no credentials are sent."""
     signing: WebhookSigning | None = None
     """Secrets that sign messages. Unset: messages are not signed."""
+
+    @property
+    def open_ports(self) -> tuple[Ports, ...]:
+        """The ports that may be called."""
+        given = "ports" in self.model_fields_set or self.require_https
+        return self.ports if given else _SECURE + _PLAIN

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sidecar import __version__
+from sidecar.model.egress import EgressReason
 from sidecar.model.outcome import Verdict
 from sidecar.model.reasons import DeliveryReason, InvocationReason, OwnReason
 from sidecar.telemetry.histogram import Histogram
@@ -28,6 +29,8 @@ ANSWERS = (200, 202, 303, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415,
 
 TOKEN_TROUBLES = (OwnReason.KEY_MANAGER_AWAY, OwnReason.KEY_MANAGER_REFUSES, OwnReason.UNREADABLE)
 """Why a service user has no token."""
+EGRESS_STAGES = ("accept", "dial")
+"""When a URL was refused: as it came, or when it was to be called."""
 
 LedgerCounts = Callable[[], Mapping[str, Mapping[str, int]]]
 
@@ -49,6 +52,7 @@ class Metrics(Collector):
         self._deliveries = Counter({(reason, name): 0 for name in (*endpoints, OTHER) for reason in reasons})
         self._put_off = Counter(dict.fromkeys(OwnReason, 0))
         self._tokens = Counter(dict.fromkeys((OK, *TOKEN_TROUBLES), 0))
+        self._refusals = Counter({(stage, reason): 0 for stage in EGRESS_STAGES for reason in EgressReason})
         self._accept_seconds = Histogram("sidecar_accept_seconds", "Time from a request's head to its answer.")
         self._invocation_seconds = Histogram("sidecar_invocation_seconds", "Time of one call of a service.")
         self._delivery_seconds = Histogram("sidecar_delivery_seconds", "Time of one attempt at a webhook.")
@@ -87,6 +91,10 @@ class Metrics(Collector):
         """Count a request for a service user's token; no reason means that there is one."""
         self._tokens[reason or OK] += 1
 
+    def egress_refused(self, stage: str, reason: EgressReason) -> None:
+        """Count a URL that may not be called; ``stage`` is one of ``EGRESS_STAGES``."""
+        self._refusals[stage, reason] += 1
+
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Export what ``read`` returns at that moment as ``sidecar_{name}``."""
         self._gauges.append((f"sidecar_{name}", text, read))
@@ -104,6 +112,7 @@ class Metrics(Collector):
         text = "Messages not sent for a reason of ours."
         yield _counter("deliveries_put_off", text, ("reason",), _single(self._put_off))
         yield _counter("token_fetches", "Requests for tokens of service users.", ("reason",), _single(self._tokens))
+        yield _counter("egress_refusals", "URLs that may not be called.", ("stage", "reason"), self._refusals.items())
         for what, by_kind in self._statements().items():
             yield _counter(f"ledger_{what}", f"Ledger: {what} by kind.", ("kind",), _single(by_kind))
         yield self._accept_seconds.family()

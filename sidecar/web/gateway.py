@@ -10,6 +10,7 @@ from sidecar.accept.answer import Answer
 from sidecar.accept.identity import Caller, Peer, Unidentified, caller_of
 from sidecar.accept.request import AcceptRules, check_one_result, correlation_of, index_headers, read_request
 from sidecar.accept.stage import Accepted, Acceptor
+from sidecar.accept.targets import Targets
 from sidecar.accept.view import Jobs, render_job, render_result
 from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
@@ -40,6 +41,7 @@ class GatewayHandler:
         rules: AcceptRules,
         routes: RouteTable,
         acceptor: Acceptor,
+        targets: Targets,
         jobs: Jobs,
         max_pending: int,
         bodies: BodyReader,
@@ -50,6 +52,7 @@ class GatewayHandler:
         self._rules = rules
         self._routes = routes
         self._acceptor = acceptor
+        self._targets = targets
         self._jobs = jobs
         self._max_pending = max_pending
         self._bodies = bodies
@@ -99,6 +102,7 @@ class GatewayHandler:
         check_media_type(match.route.accepts, request.headers.get("content-type"))
         target = request.raw_path
         check_one_result(read, match)
+        await self._targets.check(read)
         job_id = self._acceptor.new_job_id()
         body = await self._read(request, match, job_id)
         try:

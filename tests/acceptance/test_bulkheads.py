@@ -5,7 +5,7 @@ import asyncio
 from tests.acceptance.conftest import MakeReplica
 from tests.acceptance.harness.audit import query
 from tests.acceptance.harness.replica import Replica, ending
-from tests.acceptance.harness.site import route, service
+from tests.acceptance.harness.site import ON_LOOPBACK, route, service
 from tests.acceptance.harness.waiting import wait_until
 from tests.acceptance.harness.world import Places, World
 
@@ -27,7 +27,7 @@ async def test_a_webhook_that_never_answers_holds_up_no_other_on_its_host(
     world.services.behaviours["stock"] = world.services.responds(lambda call: call.body)
     world.webhooks.hanging = {"/slow/1.0/"}
     routes = [route("/stock", service("stock", places.services_url, completion="response"))]
-    patient = {"webhook": {"require_https": False, "timeouts": {"total": "5m"}}}
+    patient = {"webhook": {**ON_LOOPBACK, "timeouts": {"total": "5m"}}}
     replica = make_replica(routes, over=patient)
     with ending(replica):
         await replica.start()

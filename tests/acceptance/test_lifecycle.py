@@ -13,7 +13,7 @@ from tests.acceptance.conftest import MakeReplica
 from tests.acceptance.harness.audit import audit
 from tests.acceptance.harness.load import load_routes, offer_load, serve_load
 from tests.acceptance.harness.replica import Replica, ending, run_command
-from tests.acceptance.harness.site import Ports, make_settings, route, service
+from tests.acceptance.harness.site import ON_LOOPBACK, Ports, make_settings, route, service
 from tests.acceptance.harness.waiting import wait_until
 from tests.acceptance.harness.world import Places, World
 from tests.conftest import execute, run
@@ -160,7 +160,7 @@ async def test_sigterm_ends_it_also_while_the_database_is_away_and_the_work_is_f
     billing = service("billing", places.other_url, completion="response")
     replica = make_replica(
         [route("/both", stock, billing)],
-        over={"services": {"concurrency": 1}, "webhook": {"require_https": False, "concurrency": {"per_endpoint": 1}}},
+        over={"services": {"concurrency": 1}, "webhook": {**ON_LOOPBACK, "concurrency": {"per_endpoint": 1}}},
     )
     with ending(replica):
         await replica.start()

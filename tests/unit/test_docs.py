@@ -17,7 +17,10 @@ from tests.settings_reference import PAGE, render
 
 ROOT = Path(__file__).parents[2]
 QUERIES = ROOT / "sql" / "queries"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "helm" / "README.md"]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "helm/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -22,6 +22,7 @@ from sidecar.model.endpoint import EndpointRule
 from sidecar.model.errors import ConfigError
 from sidecar.model.outcome import MessageKind
 from sidecar.model.reasons import DeliveryReason, OwnReason
+from sidecar.outbound.egress import Guarded, make_egress
 from sidecar.outbound.make_users import Surroundings, make_service_users
 from sidecar.outbound.requests import Failure, send
 from sidecar.outbound.service_users import ServiceUsers
@@ -32,6 +33,7 @@ from tests.acceptance.harness.guarded import GuardedWebhooks, bearer
 from tests.acceptance.harness.key_manager import CLIENT, PASSWORD, SECRET, USER, Asked, KeyManager
 from tests.acceptance.harness.tls import Authority
 from tests.unit.builders import Lines, make_delivery
+from tests.unit.settings.builders import make_settings
 
 CONTENT = Content(MessageKind.DIRECT, b"content-type: application/json", b"{}")
 
@@ -48,10 +50,16 @@ class Site:
         self.metrics = Metrics()
         self.worker = 7
         self.spacing = 10.0
+        self.egress = make_egress(
+            make_settings(webhook__allow_networks=["127.0.0.0/8", "::1/128"], webhook__ports=["1-65535"])
+        )
         self._open: list[Callable[[], Any]] = []
 
     def exchange(self, *users: dict[str, Any]) -> tuple[Exchange, ServiceUsers]:
-        opened = partial(webhook_session, connect_timeout=5, per_host=9, ca_file=self.authority.ca_file)
+        dialling = self.egress.ways(connect_timeout=5)
+        opened = partial(
+            webhook_session, connect_timeout=5, per_host=9, ca_file=self.authority.ca_file, dialling=dialling
+        )
         around = Surroundings(
             open_session=lambda tls: opened(tls=tls),
             ca_file=self.authority.ca_file,
@@ -66,6 +74,7 @@ class Site:
         self._open += [made.close, session.close]
         exchange = Exchange(
             send=partial(send, session, method="POST", max_response=4096),
+            guard=Guarded(self.egress, told=lambda *_: None),
             users=made,
             may_act=lambda _: True,
             silence=SilenceRule(),

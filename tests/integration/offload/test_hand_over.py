@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
-import aiohttp
 import orjson
 import pytest
 from uuid_utils.compat import uuid7
@@ -20,8 +19,11 @@ from sidecar.model.stored import StoredObject
 from sidecar.offload.bodies import Bodies, Place
 from sidecar.offload.errors import OffloadRefused
 from sidecar.offload.store import ObjectStore
+from sidecar.outbound.egress import Guarded, make_egress
+from sidecar.outbound.sessions import upload_session
 from tests.integration.offload.builders import keys_of, noise, read, sha256
 from tests.unit.builders import NOW, make_retry
+from tests.unit.settings.builders import make_settings
 
 LARGE = noise(1_000_001)
 PARTNER = make_retry().endpoint
@@ -50,8 +52,24 @@ def names() -> Names:
 async def message_store(real: ObjectStore, names: Names) -> AsyncIterator[MessageStore]:
     bodies = Bodies(real, prefix="sidecar/", places={"/eu": Place(prefix="eu/")})
     shapes = Shapes(Shape(1024), {PARTNER: Shape(1024, "file")})
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
-        yield MessageStore(bodies, names=names, shapes=shapes, uploads=session, upload_timeout=30.0)
+    over = {"webhook__require_https": False, "webhook__ports": ["1-65535"], "webhook__allow_networks": ["127.0.0.0/8"]}
+    egress = make_egress(make_settings(**over))
+    async with upload_session(connect_timeout=5, dialling=egress.ways(connect_timeout=5)) as session:
+        yield MessageStore(
+            bodies,
+            names=names,
+            shapes=shapes,
+            uploads=session,
+            guarded=Guarded(egress, told=lambda *_: None),
+            upload_timeout=30.0,
+        )
+
+
+async def test_an_address_that_may_not_be_called_gets_no_result(
+    message_store: MessageStore, names: Names, stored: StoredObject
+) -> None:
+    handed = await message_store.hand_over(stored, make_retry(upload_url="http://10.0.0.1:9000/own/result", body=b""))
+    assert (handed.failure, names.handed) == ("upload_not_allowed", [handed])
 
 
 @pytest.fixture

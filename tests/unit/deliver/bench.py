@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sidecar.deliver.content import Contents, Message
 from sidecar.deliver.decide import SilenceRule
-from sidecar.deliver.exchange import Exchange, Users
+from sidecar.deliver.exchange import Exchange, Send, Users
 from sidecar.deliver.health import EndpointHealth
 from sidecar.deliver.stage import Deliver, DeliverLimits
 from sidecar.model.backoff import RetryPolicy
@@ -138,6 +138,13 @@ class Endpoints:
         return True
 
 
+class Unguarded:
+    """Lets everything through."""
+
+    async def send(self, send: Send, /, **request: Any) -> Reply | Failure:
+        return await send(**request)
+
+
 class Bench:
     """Answers are given in order, then 204; everything that was sent and committed is kept."""
 
@@ -156,6 +163,7 @@ class Bench:
         self.metrics = Metrics()
         exchange = Exchange(
             send=self._send,
+            guard=Unguarded(),
             users=self.users,
             may_act=self.ledger.may_act,
             silence=SilenceRule(),

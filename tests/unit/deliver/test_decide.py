@@ -48,10 +48,14 @@ def test_every_status_has_one_decision(status: int) -> None:
         assert decision == Rejected(status, by_class[status // 100])
 
 
-@pytest.mark.parametrize("kind", list(FailureKind))
+@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.EGRESS])
 @pytest.mark.parametrize("sent", [True, False])
 def test_no_answer_is_worth_another_attempt(kind: FailureKind, *, sent: bool) -> None:
     assert decide(Failure(kind, sent=sent), RULE) == Silent(None, FAILURES[kind])
+
+
+def test_what_may_not_be_called_is_not_called_again_by_itself() -> None:
+    assert decide(Failure(FailureKind.EGRESS, sent=False), RULE) == Rejected(None, Reason.EGRESS)
 
 
 @pytest.mark.parametrize("code", ["101500", "101503", "101504", "101599", "303001"])

@@ -13,7 +13,9 @@ from sidecar.model.handed import Handed
 from sidecar.model.shape import Shape, Shapes
 from sidecar.model.stored import StoredObject
 from sidecar.offload.bodies import Bodies
+from sidecar.outbound.egress import Guarded, make_egress
 from tests.unit.builders import JOB, make_retry, make_stored
+from tests.unit.settings.builders import make_settings
 
 MADE = make_stored()
 SHAPES = Shapes(Shape(9, "file"))
@@ -62,8 +64,14 @@ class Names:
 
 
 def message_store(bucket: Bucket, names: Names) -> MessageStore:
-    unused = cast("aiohttp.ClientSession", None)
-    return MessageStore(cast("Bodies", bucket), names=names, shapes=SHAPES, uploads=unused, upload_timeout=1.0)
+    return MessageStore(
+        cast("Bodies", bucket),
+        names=names,
+        shapes=SHAPES,
+        uploads=cast("aiohttp.ClientSession", None),
+        guarded=Guarded(make_egress(make_settings()), told=lambda *_: None),
+        upload_timeout=1.0,
+    )
 
 
 async def test_a_body_is_stored_as_what_it_is_and_named() -> None:

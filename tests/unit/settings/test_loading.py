@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sidecar.model.egress import Ports
 from sidecar.model.errors import ConfigError
 from sidecar.settings.addresses import HostPort
 from sidecar.settings.load import build_settings, load_settings
@@ -68,7 +69,7 @@ def test_the_environment_overrides_single_keys_of_the_file(file: Path) -> None:
         "SIDECAR_WORKER__DEAD_AFTER": "1m",
         "sidecar_gateway__headers__count": "64",
         "SIDECAR_GATEWAY__CORRELATION": "X-One, x-two",
-        "SIDECAR_WEBHOOK__PORTS": "[443]",
+        "SIDECAR_WEBHOOK__PORTS": "443, 8000-8999",
         "SIDECAR_RETRY__WSO2_FAULTS": "false",
     }
     settings = load_settings(file, environ)
@@ -77,7 +78,7 @@ def test_the_environment_overrides_single_keys_of_the_file(file: Path) -> None:
     assert settings.gateway.headers.count == 64
     assert settings.gateway.headers.total == 64 * 1024
     assert settings.gateway.correlation == ("x-one", "x-two")
-    assert settings.webhook.ports == (443,)
+    assert settings.webhook.ports == (Ports(443, 443), Ports(8000, 8999))
     assert settings.retry.wso2_faults is False
     assert settings.database.dsn.get_secret_value() == "postgresql://sidecar@db/sidecar"
 

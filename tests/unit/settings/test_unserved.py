@@ -16,8 +16,8 @@ def names(*, fatal: bool, **over: Any) -> list[str]:
     return [item.name for item in unserved(make_settings(**over)) if item.fatal is fatal]
 
 
-def test_the_smallest_settings_are_told_only_that_egress_is_not_guarded() -> None:
-    assert [item.name for item in refuse_unserved(make_settings())] == ["webhook.allow_hosts"]
+def test_the_smallest_settings_are_served_whole() -> None:
+    assert refuse_unserved(make_settings()) == []
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,6 @@ def test_the_smallest_settings_are_told_only_that_egress_is_not_guarded() -> Non
     [
         ({"webhook__signing": SIGNING}, "webhook.signing"),
         ({"webhook__endpoints": [{**ENDPOINT, "signing": SIGNING}]}, "webhook.endpoints[0].signing"),
-        ({"webhook__proxy": "http://proxy:3128"}, "webhook.proxy"),
-        ({"services__proxy": "http://proxy:3128"}, "services.proxy"),
         ({"offload__sse": {"type": "kms"}}, "offload.sse"),
     ],
 )
@@ -58,11 +56,6 @@ def test_what_merely_does_less_is_a_warning(over: dict[str, Any], name: str) -> 
     assert name in names(fatal=False, **over)
 
 
-def test_the_egress_settings_that_were_written_are_named() -> None:
-    over = {"webhook__allow_hosts": ["a.example"], "webhook__ports": [443]}
-    assert names(fatal=False, **over) == ["webhook.allow_hosts, webhook.ports"]
-
-
 def test_what_is_served_and_defaults_that_are_written_out_are_no_warning() -> None:
     over = {
         "retry__cap": "30m",
@@ -70,7 +63,7 @@ def test_what_is_served_and_defaults_that_are_written_out_are_no_warning() -> No
         "gateway__per_application__running_jobs": 1000,
         "offload__prefix": "sidecar/",
     }
-    assert names(fatal=False, **over) == ["webhook.allow_hosts"]
+    assert names(fatal=False, **over) == []
 
 
 def test_an_object_store_is_served_with_all_that_hangs_on_it() -> None:
@@ -83,4 +76,4 @@ def test_an_object_store_is_served_with_all_that_hangs_on_it() -> None:
         "routes": [make_route(offload={"bucket": "eu-results"}, services=[make_service(offer_upload=True)])],
     }
     assert names(fatal=True, **over) == []
-    assert names(fatal=False, **over) == ["webhook.allow_hosts"]
+    assert names(fatal=False, **over) == []
