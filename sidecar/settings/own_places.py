@@ -24,8 +24,9 @@ class OwnPlace:
 def own_places(settings: Settings) -> list[OwnPlace]:
     """List our own listeners, database, object store, key manager, proxies and services.
 
-    Services and key managers that share scheme, host and port with a URL of ``webhook.endpoints`` or
-    ``webhook.service_users`` are left out: there webhooks sit behind the same gateway, and the settings say so.
+    Services, key managers and the object store are left out where a URL of ``webhook.endpoints`` or
+    ``webhook.service_users`` has the same host and port: webhooks sit behind the same gateway, or callers keep buckets
+    of their own in the same store, and the settings say so.
     """
     named = {place for url in _named_webhooks(settings) for place in _of_url("", url)}
     shared = [place for place in _others(settings) if OwnPlace("", place.host, place.port) not in named]
@@ -42,8 +43,6 @@ def _closed(settings: Settings) -> Iterator[OwnPlace]:
     yield from _databases(settings.database.dsn.get_secret_value())
     offload, webhook = settings.offload, settings.webhook
     if offload is not None:
-        # Not the public endpoint: consumers reach it anyway, and may keep buckets of their own there.
-        yield from _of_url("offload.endpoint_url", offload.endpoint_url)
         yield from _of_url("offload.proxy", offload.proxy)
     yield from _of_url("webhook.proxy", webhook.proxy)
     yield from _of_url("services.proxy", settings.services.proxy)
@@ -51,6 +50,8 @@ def _closed(settings: Settings) -> Iterator[OwnPlace]:
 
 
 def _others(settings: Settings) -> Iterator[OwnPlace]:
+    if settings.offload is not None:  # not the public endpoint: consumers reach it anyway
+        yield from _of_url("offload.endpoint_url", settings.offload.endpoint_url)
     yield from _of_url("gateway.identity.jwks_url", getattr(settings.gateway.identity, "jwks_url", None))
     for index, user in enumerate(settings.webhook.service_users):
         yield from _of_url(f"webhook.service_users[{index}].token_url", getattr(user, "token_url", None))

@@ -23,6 +23,7 @@ def over(world: Any, offload: dict[str, Any]) -> dict[str, Any]:
     """Two endpoints with rules of their own, and quick retries."""
     endpoints = [
         {"name": "partner", "match": f"{world.webhooks.url}/partner/", "threshold": "1KiB", "style": "file"},
+        {"name": "store", "match": f"{offload['endpoint_url']}/"},  # callers have buckets in it: upload-urls lead there
         {"name": "roomy", "match": f"{world.webhooks.url}/roomy/", "threshold": "1MiB"},
     ]
     retry = {"base": "100ms", "cap": "200ms", "scan_interval": "20ms"}
