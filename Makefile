@@ -31,8 +31,9 @@ check: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-chaos: $(READY) ## Ten seeds of every fault under load, with an oracle; CHAOS_SEEDS=7 for one of them
+chaos: $(READY) ## Ten seeds of every fault under load, with an oracle, and the ledger against its model; half an hour
 	CHAOS_SEEDS=$${CHAOS_SEEDS:-1-10} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-2} $(BIN)/pytest tests/chaos --log-cli-level=INFO
+	LEDGER_EXAMPLES=$${LEDGER_EXAMPLES:-1000} $(BIN)/pytest tests/integration/ledger_model
 
 bench: $(READY) ## The benchmark table: the sidecar against a bare relay, in one run
 	$(BIN)/python -m benchmarks
