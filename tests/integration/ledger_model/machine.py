@@ -24,7 +24,7 @@ from tests.integration.ledger.kit import (
     make_release,
     make_result,
 )
-from tests.integration.ledger.retrying import make_failure, make_retry_end
+from tests.integration.ledger.retrying import BY, make_failure, make_retry_end
 from tests.integration.ledger_model.model import Call, Job, Sequence
 from tests.integration.ledger_model.model import Ledger as Model
 
@@ -258,11 +258,11 @@ class Machine:
 
     async def redrive(self, job_id: UUID, at: int, *, new_id: bool) -> None:
         redrive = self.replicas[at].ledger.redrive
-        done = await redrive.redrive(RedriveFilter(job_id=job_id), retention=14 * DAY, new_id=new_id)
+        done = await redrive.redrive(RedriveFilter(job_id=job_id), by=BY, retention=14 * DAY, new_id=new_id)
         assert done == self.model.redrive(job_id)
 
     async def cancel(self, job_id: UUID, at: int) -> None:
-        done = await self.replicas[at].ledger.redrive.cancel(RedriveFilter(job_id=job_id))
+        done = await self.replicas[at].ledger.redrive.cancel(RedriveFilter(job_id=job_id), by=BY)
         assert done == self.model.cancel(job_id)
 
     # What holds
