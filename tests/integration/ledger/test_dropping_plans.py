@@ -128,3 +128,11 @@ async def test_dropping_touches_the_jobs_that_are_looked_at_alone(
     await change.start()
     assert await direct.fetchval(QUERIES[name], jobs[0], jobs[-1], jobs, *more, jobs[-1]) == LOOK
     await change.rollback()
+
+
+async def test_erasing_a_job_touches_its_own_day_alone(direct: "asyncpg.Connection[asyncpg.Record]") -> None:
+    (row, *_) = await direct.fetch(QUERIES["sweep_jobs"], *await bounds(direct), "none", 1)
+    await direct.execute("UPDATE invocation SET call = '{}' WHERE job_id = $1", row["job_id"])
+    plan = await explain(direct, "erase_job", row["job_id"], False)
+    check(plan, most_days=1)
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < LOOK
