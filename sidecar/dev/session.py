@@ -11,9 +11,9 @@ from typing import Any
 
 import asyncpg
 
+from sidecar.dev.demo import Demo
 from sidecar.dev.demo_config import (
     Ports,
-    demo_routes,
     dev_settings,
     read_settings,
     sample_request,
@@ -87,10 +87,14 @@ class DevSession:
         self._log = options.directory / "sidecar.log"
         self._settings: dict[str, Any] = {}
         self._stop = asyncio.Event()
+        # Own settings know nothing of the demo's authority, and may name service users of their own.
+        self._demo = Demo(options.directory / "demo", narrator) if own is None else None
         self._webhook = Webhook(
             self._received,
             followed=lambda message: show_downloads(narrator, message, limit=SHOWN),
             port=free_port(*range(8083, 8183, 10)),
+            tls=self._demo.webhook_tls if self._demo else None,
+            whose=self._demo.key_manager.whose if self._demo else None,
         )
         self._services = DemoServices(narrator, port=free_port(*range(9000, 9100, 10)))
 
@@ -101,9 +105,11 @@ class DevSession:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self._webhook.stop)
                 await self._webhook.start()
-                if self._own is None:
+                if self._demo is not None:
                     stack.push_async_callback(self._services.stop)
                     await self._services.start()
+                    stack.push_async_callback(self._demo.key_manager.stop)
+                    await self._demo.key_manager.start()
                 self._write_settings()
                 await self._migrate()
                 stack.push_async_callback(sidecar.stop)
@@ -129,6 +135,8 @@ class DevSession:
         tell("sidecar", f"takes the services' callbacks at {self._ports.callbacks_url}")
         tell("sidecar", f"shows health and metrics at {self._ports.admin_url}/metrics")
         tell("webhook", f"shows what it receives; its address is {self._webhook.url}")
+        if self._demo is not None:
+            tell("keys", f"a key manager issues the service user's tokens at {self._demo.key_manager.token_url}")
         if self._options.tour and not await self._tour():
             return 1
         self._invite()
@@ -137,7 +145,8 @@ class DevSession:
 
     async def _tour(self) -> bool:
         narrator = self._narrator
-        result = await take_tour(self._ports.gateway_url, webhook=self._webhook, narrator=narrator)
+        revoke = self._demo.key_manager.revoke if self._demo else lambda: None
+        result = await take_tour(self._ports.gateway_url, webhook=self._webhook, narrator=narrator, revoke=revoke)
         narrator.plain(result.summary(), *(f"  {trouble}" for trouble in result.troubles))
         if result.troubles:
             narrator.plain(f"Log of the sidecar: {self._log}")
@@ -179,7 +188,7 @@ class DevSession:
     def _write_settings(self) -> None:
         directory, postgres = self._options.directory, self._embedded.postgres
         self._settings = dev_settings(
-            self._own if self._own is not None else demo_routes(self._services.url),
+            self._demo.settings(self._services.url, self._webhook.url) if self._demo else self._own or {},
             ports=self._ports,
             dsn=f"postgresql://postgres@127.0.0.1:{postgres.port}/{DATABASE}",
             password_file=postgres.home.password_file,

@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -42,6 +43,7 @@ class Step:
     twice: bool = False  # sent again with the same idempotency key
     away: int = 0  # how often the webhook answers 503 before it takes the message
     large: bool = False  # the result must be the archive's, byte for byte
+    revoked: bool = False  # the service user's token is revoked before
 
 
 STEPS = (
@@ -87,6 +89,13 @@ STEPS = (
         (Expected("archive", "indirect", "succeeded"),),
         large=True,
     ),
+    Step(
+        "A revoked token: the webhook says 401, the sidecar gets another one and sends again at once",
+        "/demo/orders/13/invoice",
+        202,
+        (Expected("billing", "direct", "succeeded"),),
+        revoked=True,
+    ),
 )
 
 
@@ -122,14 +131,21 @@ class TourResult:
         )
 
 
-async def take_tour(gateway_url: str, *, webhook: Webhook, narrator: Narrator) -> TourResult:
-    """Run every step against the gateway listener at ``gateway_url`` and check what ``webhook`` receives."""
+async def take_tour(
+    gateway_url: str, *, webhook: Webhook, narrator: Narrator, revoke: Callable[[], None]
+) -> TourResult:
+    """Run every step against the gateway listener at ``gateway_url`` and check what ``webhook`` receives.
+
+    ``revoke`` takes the service user's token away.
+    """
     run = secrets.token_hex(4)
     ids = {step: f"tour-{run}-{number}" for number, step in enumerate(STEPS, start=1)}
     troubles: list[str] = []
     async with ClientSession(gateway_url, timeout=ClientTimeout(total=30)) as session:
         for number, step in enumerate(STEPS, start=1):
             narrator.title(f"{number} of {len(STEPS)}. {step.title}")
+            if step.revoked:
+                revoke()
             callback_url = webhook.be_away(ids[step], times=step.away) if step.away else webhook.url
             headers = {"callback-url": callback_url, "x-correlation-id": ids[step]}
             try:
@@ -138,7 +154,9 @@ async def take_tour(gateway_url: str, *, webhook: Webhook, narrator: Narrator) -
                 troubles.append(f"{step.path}: no answer ({type(error).__name__})")
                 continue
             await _arrival(step, ids[step], webhook.inbox)
-            troubles += _links(step, [one for one in webhook.inbox.messages if one.correlation_id == ids[step]])
+            received = [one for one in webhook.inbox.messages if one.correlation_id == ids[step]]
+            troubles += _links(step, received)
+            troubles += [f"{step.path}: {one.kind} without its service user" for one in received if not one.user]
     narrator.title("What came of it")
     return judge({ids[step]: step.messages for step in STEPS}, webhook.inbox.messages, troubles)
 

@@ -1,8 +1,9 @@
 """A webhook receiver for people: it keeps what arrives, so that one can wait for it and look at it."""
 
 import asyncio
+import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from aiohttp import ClientSession, web
@@ -12,6 +13,10 @@ from sidecar.dev.indirect import Download, follow, links_of
 from sidecar.dev.loopback import MAX_BODY, LoopbackServer
 
 AWAY = 503
+UNAUTHORIZED = 401
+
+Whose = Callable[[Mapping[str, str]], str | None]
+"""Tells whose credentials a request's headers show; None when they show none that are valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Message:
     answer: int = 204  # the webhook's
     pause: float | None = None  # seconds since the attempt before
     downloads: tuple[Download, ...] = ()
+    user: str = ""  # the service user whose credentials it showed
 
     @property
     def taken(self) -> bool:
@@ -65,12 +71,13 @@ class Message:
         """Say in words what this is."""
         if not self.kind:
             return f"received {self.method} {self.path}, which is no message of a sidecar"
+        came = f", as the service user {self.user}" if self.user else ""
         about = f"about the service {self.service}" if self.service else "about all services"
         attempt = self.headers.get("x-attempt", "1")
         again = f", attempt {attempt}" if attempt != "1" else ""
         after = f", {self.pause:.1f} s after the attempt before" if self.pause is not None else ""
         refused = "" if self.taken else f"; it is answered {self.answer}"
-        return f"received a message of kind {self.kind} {about}: {self.status}{again}{after}{refused}"
+        return f"received a message of kind {self.kind} {about}: {self.status}{came}{again}{after}{refused}"
 
 
 class Inbox:
@@ -110,6 +117,8 @@ class Webhook:
         port: The port; 0 picks one.
         status: What to answer.
         delay: Seconds to wait before the answer.
+        tls: The certificate, for https.
+        whose: Tells whose credentials a request's headers show; what shows none is answered 401. None: all may come.
     """
 
     def __init__(
@@ -121,19 +130,22 @@ class Webhook:
         port: int = 0,
         status: int = 204,
         delay: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+        whose: Whose | None = None,
     ) -> None:
         self.inbox = Inbox()
         self._received = received
         self._followed = followed
         self._status = status
         self._delay = delay
+        self._whose = whose
         self._away: Counter[str] = Counter()
         self._last: dict[str, float] = {}
         self._following: set[asyncio.Task[None]] = set()
         self._session: ClientSession | None = None
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._take)
-        self._server = LoopbackServer(app, host=host, port=port)
+        self._server = LoopbackServer(app, host=host, port=port, tls=tls)
 
     async def start(self) -> None:
         """Listen.
@@ -166,7 +178,9 @@ class Webhook:
     async def _take(self, request: web.Request) -> web.Response:
         # The handler's auto_decompress is aiohttp's: people read the text, not the gzip.
         message = Message(request.method, request.path, request.headers, await request.read())
-        message = replace(message, answer=self._answer(request.path), pause=self._pause(message.message_id))
+        user = "" if self._whose is None else self._whose(request.headers)
+        answer = UNAUTHORIZED if user is None else self._answer(request.path)
+        message = replace(message, answer=answer, pause=self._pause(message.message_id), user=user or "")
         self._received(message)
         if self._delay:
             await asyncio.sleep(self._delay)

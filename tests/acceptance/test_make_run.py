@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 from sidecar.kit.die_with_parent import dying_with_parent
 
 PATIENCE = 90.0  # seconds; a bound for a hung process, not a claim
-TOUR_ENDED = "tour: 7 of 7 messages received"
+TOUR_ENDED = "tour: 8 of 8 messages received"
 
 
 @dataclass
@@ -93,6 +93,10 @@ async def test_the_tour_ends_well_the_curl_works_and_ctrl_c_leaves_nothing_behin
         for pause in ("attempt 2, 1.", "attempt 3, 2.", "attempt 4, 4."):  # the retry sequence, as it is told
             await screen.until(pause)
         await screen.until("downloaded 20,000,028 bytes")
+        await screen.until("revokes the token of svc-async")
+        await screen.until("it is answered 401")
+        await screen.until("issues a token to svc-async")
+        await screen.until("succeeded, as the service user svc-async")
         await screen.until(TOUR_ENDED)
         status, job = await send(await screen.until("curl -i"))
         assert status == 202
