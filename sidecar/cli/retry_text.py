@@ -157,6 +157,7 @@ def _body(row: LedgerRow) -> str:
     if row.kind == MessageKind.AGGREGATE:
         return "put together from the results at each attempt"
     if row.object_key is None:
-        return "in Postgres"
+        over = row.state in {RetryState.DELIVERED, RetryState.CANCELLED}
+        return "in Postgres, until retention.bodies is over" if over else "in Postgres"
     stored = f", {row.content_coding} {row.stored_size} bytes" if row.content_coding else ""
     return f"s3://{row.bucket}/{row.object_key}, {row.size} bytes{stored}, sha256 {row.sha256}"

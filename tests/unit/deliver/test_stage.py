@@ -12,8 +12,8 @@ from sidecar.model.errors import LedgerRejected, LedgerUnavailable
 from sidecar.model.outcome import MessageKind
 from sidecar.model.reasons import DeliveryReason
 from sidecar.outbound.requests import Failure, FailureKind, Reply
-from tests.unit.builders import JOB, WEBHOOK, make_delivery, make_reply
-from tests.unit.deliver.bench import Bench
+from tests.unit.builders import JOB, WEBHOOK, make_delivery, make_reply, make_stored
+from tests.unit.deliver.bench import Bench, Store
 
 
 def end(state: DeliveryState, **over: Any) -> DeliveryEnd:
@@ -135,3 +135,13 @@ async def test_each_attempt_is_told_in_one_line_with_no_more_of_the_webhook_than
     assert line["webhook"].partition(":")[0] == "hooks.example"
     assert "SPY" not in str(line)
     assert "/crm" not in str(line)
+
+
+@pytest.mark.parametrize("answer", [make_reply(200), make_reply(503), RuntimeError("a fault of ours")])
+async def test_memory_for_a_stored_body_that_is_sent_directly_is_given_back(answer: Reply | Exception) -> None:
+    store, stored = Store(), make_stored(b"x" * 900)
+    store.bodies[stored.key] = b"x" * 900
+    bench = Bench(answer, store=store)
+    await bench.handle(make_delivery(stored=stored.dump(), body=b""))
+    assert [sent["body"] for sent in bench.sent] == [b"x" * 900]
+    assert bench.deliver._contents._held == 0
