@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' sidecar/__init__.py)
 IMAGE ?= wso2-mediation-sidecar:$(VERSION)
 READY := $(VENV)/.ready
+# Processes that share the tests: most tests wait for something most of the time.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check chaos bench format generate lock image sbom clean
@@ -23,7 +25,7 @@ run: $(READY) ## Run the sidecar on embedded parts, with a sample tour; Ctrl-C s
 	@exec $(BIN)/sidecar dev --tour
 
 test: $(READY) ## Run all tests, on a real (embedded) Postgres and real sockets
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 check: $(READY) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

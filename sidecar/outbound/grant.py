@@ -147,5 +147,6 @@ def _silence(failure: Failure) -> str:
         FailureKind.RESET: "the connection broke",
         FailureKind.TIMEOUT: "it did not answer in time",
         FailureKind.BAD_RESPONSE: "what it answers is not HTTP",
+        FailureKind.EGRESS: "its address may not be called",
     }
     return words[failure.kind] + (f": {failure.detail}" if failure.detail else "")
