@@ -163,6 +163,8 @@ class Contents:
         return Content(MessageKind.INDIRECT, JSON_HEADERS, body)
 
     async def _aggregate(self, message: Message) -> Content:
+        if message.uploaded is not None and (before := Handed.load(message.uploaded)).failure is None:
+            return _handed_aggregate(message, before)
         parts = await self._parts.parts(message.job_id)
         direct = self._shapes.of(message.endpoint).direct
         handed = await self._handed(message, parts, direct)

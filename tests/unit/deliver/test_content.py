@@ -227,3 +227,11 @@ async def test_a_small_aggregate_needs_no_upload_and_a_failed_one_is_told() -> N
     store.handed = Handed(failure="upload_expired")
     document = read(await contents(store, ledger=many_parts()).of(message))
     assert (document["type"], document["upload_failed"]) == ("aggregate_result", "upload_expired")
+
+
+async def test_an_aggregate_that_was_put_before_is_not_put_together_again() -> None:
+    ledger = Ledger()
+    ledger.readable = False
+    handed = Handed(url="https://caller.example/put", etag="e-9", size=1900, sha256="ab" * 32)
+    content = await contents(Store(), ledger=ledger).of(replace(AGGREGATE, uploaded=handed.dump()))
+    assert (content.kind, read(content)["size"]) == (MessageKind.INDIRECT, 1900)
