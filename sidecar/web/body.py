@@ -1,6 +1,7 @@
 """Reading a request body, into memory or on into a store, within bounds of size and patience."""
 
 import asyncio
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from aiohttp import web
@@ -17,6 +18,11 @@ _UNREADABLE = Problem(400, "body_unreadable", "The body ended before it was comp
 
 STREAM = 20 * 1024 * 1024
 """Bytes that one large body holds in memory on its way: two parts of an upload, and what waits to be compressed."""
+
+SMALL = 64 * 1024
+"""Bytes of a body that is waited for before its request is refused."""
+
+_MANNERS = 1.0  # seconds that are given to it
 
 T = TypeVar("T")
 
@@ -199,6 +205,24 @@ def _invite(request: web.BaseRequest) -> None:
     expects = "Expect" in request.headers and request.version is not HttpVersion10
     if expects and not request.content.total_bytes and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def let_small_body_come(request: web.BaseRequest) -> None:
+    """Let a small body arrive, and drop it, before its request is refused.
+
+    WSO2's gateways close the client's connection as well when an answer comes before the request was sent, and Apache
+    Synapse loses the answer. Large bodies, and clients that ask first (``Expect``), are refused at once.
+    """
+    content = request.content
+    if content.is_eof() or "Expect" in request.headers or (request.content_length or 0) > SMALL:
+        return
+    size = 0
+    with suppress(
+        TimeoutError, RequestPayloadError, ConnectionError, RuntimeError
+    ):  # the refusal tells more than these
+        async with asyncio.timeout(_MANNERS):
+            while size <= SMALL and (chunk := await content.readany()):
+                size += len(chunk)
 
 
 def _too_large(limit: int) -> ProblemError:

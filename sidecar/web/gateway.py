@@ -20,12 +20,13 @@ from sidecar.settings.route_table import Match, RouteTable, check_media_type
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
-from sidecar.web.body import BodyReader
+from sidecar.web.body import BodyReader, let_small_body_come
 from sidecar.web.download import GONE, Downloads
 from sidecar.web.problem import problem_response
 from sidecar.web.protocol import ProblemProtocol
 
 _JOBS = "/_jobs/"
+_AFTER_THE_BODY = frozenset({408, 413})  # these were said of the body itself
 OVERLOADED = Problem(503, "overloaded", "Too many requests are under way; repeat in a second.", {"retry-after": "1"})
 UNAVAILABLE = Problem(
     503, "database_unavailable", "The request was not stored; repeat it in a few seconds.", {"retry-after": "2"}
@@ -79,6 +80,8 @@ class GatewayHandler:
             self._metrics.job_answered(error.problem.status)
             if isinstance(error, Unidentified):
                 self._log.info(Event.GATEWAY_UNIDENTIFIED, reason=error.reason, correlation_id=correlation_id)
+            if error.problem.status not in _AFTER_THE_BODY:
+                await let_small_body_come(request)
             return problem_response(error.problem, correlation_id)
         except LedgerUnavailable:
             self._metrics.job_answered(503)
