@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from sidecar.model.errors import ConfigError
 from sidecar.settings.checks import contradictions
@@ -14,6 +14,8 @@ from sidecar.settings.complaints import complaints
 from sidecar.settings.environment import read_environment
 from sidecar.settings.root import Settings
 from sidecar.settings.route_table import RouteTable
+from sidecar.settings.routes import RouteSettings
+from sidecar.settings.section import Section
 
 DEFAULT_FILE: Final = Path("sidecar.yaml")
 _SECTIONS_WITHOUT_DEFAULT: Final = ("gateway", "callbacks", "database")
@@ -32,6 +34,31 @@ def load_settings(path: Path | None, environ: Mapping[str, str] | None = None) -
     data = _read_file(path) if path is not None else {}
     overrides = read_environment(os.environ if environ is None else environ)
     return build_settings(_merge(data, overrides))
+
+
+class _RoutesOnly(Section):
+    """The part of the settings that says what the sidecar serves."""
+
+    routes: tuple[RouteSettings, ...] = Field(min_length=1)
+
+
+def load_routes(path: Path | None) -> tuple[RouteSettings, ...]:
+    """Read only the routes of a settings file, for commands that need no database and no secrets.
+
+    Raises:
+        ConfigError: with one line for each problem.
+    """
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    if path is None:
+        raise ConfigError("routes: there is no settings file; name one with --config")
+    data = _read_file(path)
+    try:
+        routes = _RoutesOnly(routes=data.get("routes") or ()).routes
+    except ValidationError as error:
+        raise ConfigError("\n".join(complaints(error, _RoutesOnly))) from None
+    RouteTable(routes)
+    return routes
 
 
 def build_settings(data: Mapping[str, Any]) -> Settings:

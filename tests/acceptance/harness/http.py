@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from multidict import CIMultiDictProxy
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 AUTOMATIC = ("accept", "accept-encoding", "content-type", "user-agent")
+LARGE = 512 * 1024  # bytes; aiohttp wants to be given more than that in pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Client:
     async def send(
         self, method: str, url: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
-        async with self._session.request(method, url, data=body or None, headers=headers, allow_redirects=False) as got:
+        data = BytesIO(body) if len(body) > LARGE else body or None
+        async with self._session.request(method, url, data=data, headers=headers, allow_redirects=False) as got:
             return Answer(got.status, got.headers, await got.read())
 
     async def close(self) -> None:

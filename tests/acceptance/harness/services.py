@@ -98,7 +98,8 @@ class Services:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         name = request.path.split("/", 2)[1]
-        call = Call(name, request.method, request.raw_path, request.headers, await request.read())
+        # Not request.read(), which takes a MiB at most.
+        call = Call(name, request.method, request.raw_path, request.headers, await request.content.read())
         self.calls.append(call)
         return await self.behaviours[name](call)
 
