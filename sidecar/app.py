@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import ssl
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,9 +18,9 @@ from sidecar.listeners import Listeners, accept_rules
 from sidecar.model.errors import LedgerUnavailable
 from sidecar.offload.store import ObjectStore
 from sidecar.outbound.egress import make_egress
-from sidecar.outbound.make_users import Surroundings, make_service_users
 from sidecar.outbound.service_users import ServiceUsers
-from sidecar.outbound.sessions import service_session, upload_session, webhook_session
+from sidecar.outbound.sessions import service_session, upload_session
+from sidecar.sending import make_users, open_webhooks
 from sidecar.settings.root import Settings
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
@@ -188,33 +187,13 @@ class Sidecar:
         return session
 
     def _open_webhooks(self) -> aiohttp.ClientSession:
-        session = self._webhook_session()
+        session = open_webhooks(self._settings, self._egress)
         self._cleanups.add("webhook connections", session.close)
         return session
 
-    def _webhook_session(self, tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
-        """Open a session to webhooks; one that shows a client certificate is that service user's own."""
-        webhook = self._settings.webhook
-        return webhook_session(
-            connect_timeout=webhook.timeouts.connect,
-            per_host=webhook.concurrency.per_host,
-            total=webhook.concurrency.total,
-            ca_file=webhook.ca_file,
-            tls=tls,
-            proxy=webhook.proxy,
-            dialling=self._egress.ways(connect_timeout=webhook.timeouts.connect),
-        )
-
     def _make_users(self) -> ServiceUsers:
-        webhook = self._settings.webhook
-        around = Surroundings(
-            open_session=self._webhook_session,
-            ca_file=webhook.ca_file,
-            worker=lambda: self._ledger.worker,
-            log=self._log,
-            metrics=self._metrics,
-        )
-        users = make_service_users(webhook.service_users, around)
+        worker = partial(getattr, self._ledger, "worker")
+        users = make_users(self._settings, self._egress, worker=worker, log=self._log, metrics=self._metrics)
         self._cleanups.add("service users", users.close)
         return users
 

@@ -12,8 +12,6 @@ from sidecar.accept.stage import AcceptLimits, Acceptor
 from sidecar.accept.targets import Targets
 from sidecar.accept.waiting import WaitingCallers
 from sidecar.deliver.content import Contents
-from sidecar.deliver.decide import SilenceRule
-from sidecar.deliver.exchange import Exchange
 from sidecar.deliver.health import EndpointHealth
 from sidecar.deliver.stage import Deliver, DeliverLimits
 from sidecar.deliver.store import MessageStore
@@ -28,14 +26,14 @@ from sidecar.ledger import Ledger, quick_id
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.delivery import Delivery
-from sidecar.model.endpoint import EndpointRule, NamedEndpoint
+from sidecar.model.endpoint import EndpointRule
 from sidecar.model.invocation import Invocation
 from sidecar.offload.bodies import Bodies
 from sidecar.offload.store import ObjectStore
 from sidecar.outbound.egress import Egress, Guarded, refusal_teller
-from sidecar.outbound.make_users import MAX_WEBHOOK_RESPONSE
 from sidecar.outbound.requests import send
 from sidecar.outbound.service_users import ServiceUsers
+from sidecar.sending import make_endpoints, make_exchange
 from sidecar.settings.root import Settings
 from sidecar.settings.secrets import read_secrets
 from sidecar.telemetry.log import EventLog
@@ -104,10 +102,7 @@ class Stages:
         callbacks = settings.callbacks
         secrets = read_secrets(callbacks.token_secrets, callbacks.token_secrets_file)
         tokens = CallbackTokens([secret.get_secret_value().encode() for secret in secrets])
-        endpoints = EndpointRule(
-            [NamedEndpoint(rule.name, rule.match) for rule in settings.webhook.endpoints],
-            segments=settings.webhook.endpoint_path_segments,
-        )
+        endpoints = make_endpoints(settings)
         self._seals = make_seals(settings, secrets)
         callers = WaitingCallers()
         bodies = make_bodies(settings, parts.store)
@@ -199,15 +194,13 @@ class Stages:
                 guarded=guarded,
                 upload_timeout=UPLOAD_TIMEOUT,
             )
-        exchange = Exchange(
-            send=partial(send, parts.webhooks, method="POST", max_response=MAX_WEBHOOK_RESPONSE),
+        exchange = make_exchange(
+            parts.settings,
+            session=parts.webhooks,
             guard=guarded,
             users=parts.users,
             may_act=parts.ledger.may_act,
-            silence=SilenceRule(statuses=frozenset(retry.statuses), wso2_faults=retry.wso2_faults),
-            timeout=webhook.timeouts.total,
-            longest_wait=retry.give_up_after,
-            label_of=endpoints.label_of,
+            endpoints=endpoints,
             log=parts.log,
             metrics=parts.metrics,
         )

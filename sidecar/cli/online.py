@@ -53,9 +53,9 @@ async def check_keys(identity: BackendJwt) -> Finding:
     return Finding("ok", "gateway keys", f"can be read, {len(keys)} of them")
 
 
-def tell(findings: Iterable[Finding]) -> Iterator[str]:
+def tell(findings: Iterable[Finding], *, title: str = "\nOnline") -> Iterator[str]:
     """Yield the lines that tell people what was found."""
-    yield "\nOnline"
+    yield title
     for finding in findings:
         yield f"  {SIGNS[finding.level]}  {finding.topic}: {finding.text}"
         if finding.remedy:

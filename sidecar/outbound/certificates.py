@@ -121,15 +121,25 @@ class CertificatePool:
     def _load(self) -> ssl.SSLContext:
         stamps = [file_stamp(file) for file in self._files]
         cert_file, key_file = self._files
-        context = trusting(self._ca_file)
-        try:
-            context.load_cert_chain(cert_file, key_file, password=_NO_PASSWORD)
-        except ssl.SSLError as error:
-            reason = (error.reason or "it is no PEM").replace("_", " ").lower()
-            raise ConfigError(
-                f"{cert_file}: cannot be used as a client certificate, {reason}; check it and {key_file}"
-            ) from error
-        except OSError as error:
-            raise ConfigError(f"{cert_file} or {key_file}: cannot be read; {error.strerror}") from error
+        context = client_context(cert_file, key_file, ca_file=self._ca_file)
         self._stamps = stamps
         return context
+
+
+def client_context(cert_file: Path, key_file: Path, *, ca_file: Path | None) -> ssl.SSLContext:
+    """Make a client's context that shows a certificate.
+
+    Raises:
+        ConfigError: The files cannot be used.
+    """
+    context = trusting(ca_file)
+    try:
+        context.load_cert_chain(cert_file, key_file, password=_NO_PASSWORD)
+    except ssl.SSLError as error:
+        reason = (error.reason or "it is no PEM").replace("_", " ").lower()
+        raise ConfigError(
+            f"{cert_file}: cannot be used as a client certificate, {reason}; check it and {key_file}"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{cert_file} or {key_file}: cannot be read; {error.strerror}") from error
+    return context
