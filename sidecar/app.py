@@ -17,6 +17,7 @@ from sidecar.lifecycle import EXIT_FAULT, EXIT_OK, Cleanups, Supervisor, on_sign
 from sidecar.listeners import Listeners, accept_rules
 from sidecar.model.errors import LedgerUnavailable
 from sidecar.offload.store import ObjectStore
+from sidecar.operate.desk import operator_desk
 from sidecar.outbound.egress import make_egress
 from sidecar.outbound.service_users import ServiceUsers
 from sidecar.outbound.sessions import service_session, upload_session
@@ -111,7 +112,11 @@ class Sidecar:
             await self._siblings.start()
             add("siblings", self._siblings.stop)
         exposition = self._siblings or self._metrics
-        await self._listeners.open_admin(exposition=exposition, why_not_ready=lambda: self._state)
+        operators = operator_desk(self._settings, self._ledger)
+        add("operators' connections", operators.close)
+        await self._listeners.open_admin(
+            exposition=exposition, why_not_ready=lambda: self._state, operator=operators.operator
+        )
         add("admin listener", self._listeners.close_admin)
         self._guard(self._door_duties(), "doors")
         add("duties of the doors", partial(self._supervisor.cancel, "doors"))

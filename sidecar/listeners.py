@@ -10,7 +10,9 @@ from sidecar.accept.targets import Targets
 from sidecar.accept.view import Jobs
 from sidecar.gather.stage import Gather
 from sidecar.kit.periodic import Periodic
+from sidecar.model.audit import Actor
 from sidecar.model.errors import ConfigError
+from sidecar.operate.ports import Operator
 from sidecar.schedule.certificates import Certificates
 from sidecar.settings.admin import AdminSettings
 from sidecar.settings.callbacks import CallbackSettings
@@ -21,6 +23,7 @@ from sidecar.settings.secrets import read_secret
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 from sidecar.web.admin import AdminHandler, Exposition
+from sidecar.web.api.handler import ApiHandler
 from sidecar.web.body import BodyReader
 from sidecar.web.callbacks import CallbacksHandler
 from sidecar.web.download import Downloads
@@ -28,6 +31,7 @@ from sidecar.web.gateway import GatewayHandler
 from sidecar.web.home import Limits
 from sidecar.web.server import Handler, Listener, serve
 from sidecar.web.tls import ServerTls
+from sidecar.web.tokens import NamedToken, Tokens
 
 RENEWAL_INTERVAL = 2.0
 """Seconds between looks at the files of certificates."""
@@ -71,14 +75,21 @@ class Listeners:
         certificates = Certificates(list(self._tls.values()), log=self._log)
         return Periodic("certificates", interval=RENEWAL_INTERVAL, run_once=certificates.run_once, on_error=on_error)
 
-    async def open_admin(self, *, exposition: Exposition, why_not_ready: Callable[[], str | None]) -> None:
-        """Open the listener for probes and metrics."""
+    async def open_admin(
+        self,
+        *,
+        exposition: Exposition,
+        why_not_ready: Callable[[], str | None],
+        operator: Callable[[Actor], Operator],
+    ) -> None:
+        """Open the listener for probes, metrics and operators."""
         admin = self._settings.admin
         handler = AdminHandler(
             ready=why_not_ready,
             metrics=exposition,
             open_paths=admin.open,
-            tokens=[read_secret(token.token, token.token_file).get_secret_value() for token in admin.tokens],
+            tokens=_tokens(admin),
+            api=ApiHandler(operator, idle_timeout=self._settings.gateway.timeouts.body_idle),
         )
         await self._serve("admin", admin, handler)
 
@@ -157,6 +168,15 @@ class Listeners:
             )
         except OSError as error:
             raise ConfigError(f"{name}.listen: {address} cannot be opened; {error.strerror or error}") from error
+
+
+def _tokens(admin: AdminSettings) -> Tokens:
+    return Tokens(
+        [
+            NamedToken(one.name, one.role, read_secret(one.token, one.token_file).get_secret_value())
+            for one in admin.tokens
+        ]
+    )
 
 
 def accept_rules(settings: Settings, identity: Identity) -> AcceptRules:

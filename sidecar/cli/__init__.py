@@ -32,7 +32,7 @@ def main() -> None:
 
 def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     """Gather the command that the arguments begin with, else all of them in the order of their names."""
-    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_root)
     modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
     wanted = arguments[0] if arguments else ""

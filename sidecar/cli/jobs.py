@@ -1,4 +1,4 @@
-"""``sidecar jobs``: erase what jobs hold, at somebody's wish."""
+"""``sidecar jobs``: see where jobs are, and erase what they hold, at somebody's wish."""
 
 import asyncio
 import sys
@@ -13,6 +13,7 @@ from uuid import UUID
 import typer
 
 from sidecar.cli.database import ledger_config
+from sidecar.cli.job_views import list_, show, tail
 from sidecar.cli.operator import PATIENCE, ConfigFile, somebody, telling_of_outages
 from sidecar.cli.retry_filters import MaybeJob, Yes
 from sidecar.keeping import object_places
@@ -38,9 +39,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell which jobs it
 def register(app: typer.Typer) -> None:
     """Add the command."""
     jobs = typer.Typer(no_args_is_help=True)
-    jobs.command("erase")(telling_of_outages(erase))
-    jobs.callback()(lambda: None)  # so that the one command keeps its name
-    app.add_typer(jobs, name="jobs", help="Jobs, whole: erase what they hold.")
+    for command in (list_, show, tail, erase):
+        jobs.command(command.__name__.rstrip("_"))(telling_of_outages(command))
+    app.add_typer(jobs, name="jobs", help="Jobs, whole: list them, tell their story, erase what they hold.")
 
 
 def erase(

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from sidecar.cli import retry_filters as given
-from sidecar.cli.operator import ConfigFile, Full, Json, Way, open_operator, telling_of_outages
+from sidecar.cli.operator import Api, ConfigFile, Full, Json, TokenFile, Way, open_operator, telling_of_outages
 from sidecar.cli.retry_changes import cancelling, redriving, run_change
 from sidecar.cli.retry_filters import Which
 from sidecar.cli.retry_text import job_lines, retry_json, retry_lines, retry_table
@@ -44,13 +44,15 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     json: Json = False,
     config: ConfigFile = None,
+    api: Api = None,
+    token_file: TokenFile = None,
 ) -> None:
     """List messages that wait for another attempt or failed, newest job first.
 
     Those are also the ones that failed at once, without a retry.
     """
     which = Which(None, service, state, endpoint, route, correlation_id, reason, since, until)
-    asyncio.run(_list(which, Way(config), limit=limit, json=json))
+    asyncio.run(_list(which, Way(config, api, token_file), limit=limit, json=json))
 
 
 async def _list(which: Which, way: Way, *, limit: int, json: bool) -> None:
@@ -84,15 +86,17 @@ async def _rows(operator: Operator, which: RedriveFilter, *, page: int, full: bo
             return
 
 
-def show(
+def show(  # noqa: PLR0917 - typer takes the names
     job: given.Job,
     service: given.Service = None,
     full: Full = False,
     json: Json = False,
     config: ConfigFile = None,
+    api: Api = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Tell all about the retries of a job: why each waits or failed, and every attempt. Exit 1 when there is none."""
-    if not asyncio.run(_show(Which(job, service), Way(config), full=full, json=json)):
+    if not asyncio.run(_show(Which(job, service), Way(config, api, token_file), full=full, json=json)):
         raise typer.Exit(1)
 
 
@@ -136,6 +140,8 @@ def redrive(
     dry_run: given.DryRun = False,
     yes: given.Yes = False,
     config: ConfigFile = None,
+    api: Api = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Send messages again, at once: one job's, or all that the options choose.
 
@@ -146,7 +152,9 @@ def redrive(
         raise typer.BadParameter("only what failed or is pending can be redriven", param_hint="--state")
     which = Which(job, service or of_service, state, endpoint, route, correlation_id, reason, since, until)
     _narrowed(which, "all that failed: --state failed")
-    raise typer.Exit(run_change(redriving(new_id=new_id), which, Way(config), dry_run=dry_run, yes=yes))
+    raise typer.Exit(
+        run_change(redriving(new_id=new_id), which, Way(config, api, token_file), dry_run=dry_run, yes=yes)
+    )
 
 
 def cancel(
@@ -166,6 +174,8 @@ def cancel(
     dry_run: given.DryRun = False,
     yes: given.Yes = False,
     config: ConfigFile = None,
+    api: Api = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Give up messages that wait: one job's, or all that the options choose.
 
@@ -174,7 +184,7 @@ def cancel(
     state = None if unsent or job is not None else RetryState.PENDING
     which = Which(job, service or of_service, state, endpoint, route, correlation_id, reason, since, until)
     _narrowed(replace(which, state=None), "all that wait: --since 24h")
-    raise typer.Exit(run_change(cancelling(), which, Way(config), dry_run=dry_run, yes=yes))
+    raise typer.Exit(run_change(cancelling(), which, Way(config, api, token_file), dry_run=dry_run, yes=yes))
 
 
 def _narrowed(which: Which, everything: str) -> None:

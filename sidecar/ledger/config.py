@@ -25,6 +25,7 @@ class LedgerConfig:
     pooler: Literal["none", "transaction"] = "none"
     statement_timeout: float = 10.0
     dead_after: float = 15.0
+    application: str = "pool"
 
 
 class Handover(Protocol):

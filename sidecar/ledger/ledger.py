@@ -106,6 +106,7 @@ class Ledger(Duties):
         self.audit = Audit(pool, queries)
         self.dropping = Dropping(pool, queries, ownership=ownership, clock=self._clock)
         self.pulse = Pulse(pool, queries, ownership=ownership, horizon=retrying, stats=self.stats)
+        self.clock = self._clock
         self.redrive = Redrive(pool, queries, horizon=retrying, clock=self._clock)
 
     # Life

@@ -14,7 +14,9 @@ class LinkPool:
     """
 
     def __init__(self, config: LedgerConfig, stats: LedgerStats) -> None:
-        self._links = [Link(config, stats, name=f"pool {number}") for number in range(max(config.pool, 1))]
+        self._links = [
+            Link(config, stats, name=f"{config.application} {number}") for number in range(max(config.pool, 1))
+        ]
         self._free: asyncio.LifoQueue[Link] = asyncio.LifoQueue()
         for link in reversed(self._links):
             self._free.put_nowait(link)

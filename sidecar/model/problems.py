@@ -13,6 +13,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
     {
         # what the caller sent
         "bad_request": "The request cannot be read as HTTP",
+        "body_invalid": "The request body is not usable",
         "body_unreadable": "The request body ended early or cannot be read",
         "body_timeout": "The request body did not arrive in time",
         "callback_url_missing": "The header callback-url is missing",
@@ -34,6 +35,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "result_status_unsupported": "This x-result-status is not served here",
         "upload_missing": "Nothing was uploaded",
         "unauthorized": "Whoever calls did not identify themselves",
+        "forbidden": "Whoever calls may not do this",
         "sandbox_unavailable": "This route has no sandbox",
         "route_unknown": "No route matches this path",
         "method_not_allowed": "The route does not take this method",
@@ -55,6 +57,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         # us
         "overloaded": "The sidecar is overloaded",
         "database_unavailable": "The request was not stored",
+        "ledger_unavailable": "The database did not answer",
         "storage_unavailable": "The body was not stored",
         "gateway_keys_unavailable": "Nobody can be identified just now",
         "not_ready": "The sidecar should get no requests now",

@@ -1,6 +1,6 @@
 """Operating over the database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -163,7 +163,3 @@ class LocalOperator:
 
     def _keyed(self, which: RedriveFilter) -> RedriveFilter:
         return which if which.endpoint is None else replace(which, endpoint=self._names.key(which.endpoint))
-
-
-MakeOperator = Callable[[Actor], LocalOperator]
-"""Makes the operator that acts in somebody's name."""

@@ -46,3 +46,11 @@ class AdminSettings(Section):
     """Most connections at once to one process; beyond them the answer is 503, and the connection ends."""
     tls: ListenerTls | None = None
     """TLS of this listener. Unset: it speaks plain HTTP."""
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> Self:
+        names = [token.name for token in self.tokens]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"tokens: {twice[0]} is there twice; give each a name of its own, the audit keeps it")
+        return self

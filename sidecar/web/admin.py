@@ -1,20 +1,22 @@
-"""The admin listener: probes and metrics."""
+"""The admin listener: probes, metrics, and the admin API."""
 
-import hmac
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from sidecar.model.audit import Actor
 from sidecar.model.errors import ProblemError
 from sidecar.model.problems import Problem
+from sidecar.web.api.document import PREFIX
 from sidecar.web.problem import problem_response
+from sidecar.web.tokens import Tokens
 
 _JSON = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 _TEXT = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
 PATHS = ("/livez", "/readyz", "/metrics")
-_NOT_FOUND = Problem(404, "not_found", "Here are /livez, /readyz and /metrics.")
+_NOT_FOUND = Problem(404, "not_found", f"Here are /livez, /readyz, /metrics, and {PREFIX}/openapi.json.")
 _UNAUTHORIZED = Problem(
     401, "unauthorized", "Send a token of admin.tokens as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
 )
@@ -28,15 +30,23 @@ class Exposition(Protocol):
         """Render what is known now."""
 
 
+class Api(Protocol):
+    """What operators may ask and do."""
+
+    async def answer(self, request: web.BaseRequest, actor: Actor) -> web.StreamResponse:
+        """Answer one request of somebody who was recognized."""
+
+
 class AdminHandler:
-    """Answer ``/livez``, ``/readyz`` and ``/metrics``.
+    """Answer ``/livez``, ``/readyz``, ``/metrics`` and the admin API.
 
     Args:
         ready: Why this process should get no requests now; ``None`` when it may. The state of the database is no
             such reason: while it is away callers must get our 503 with Retry-After, not a missing service.
         metrics: What ``/metrics`` shows.
         open_paths: Paths that need no token.
-        tokens: Bearer tokens (RFC 6750), any of which opens every path.
+        tokens: Bearer tokens, any of which opens every path.
+        api: The admin API.
     """
 
     def __init__(
@@ -45,20 +55,24 @@ class AdminHandler:
         ready: Callable[[], str | None],
         metrics: Exposition,
         open_paths: Collection[str] = PATHS,
-        tokens: Sequence[str] = (),
+        tokens: Tokens | None = None,
+        api: Api | None = None,
     ) -> None:
         self._why_not = ready
         self._metrics = metrics
         self._open = frozenset(open_paths)
-        self._tokens = [token.encode() for token in tokens]
+        self._tokens = tokens or Tokens()
+        self._api = api
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path = request.path
+        if self._api is not None and path.startswith(f"{PREFIX}/"):
+            return await self._api.answer(request, self._authorize(request))
         if path not in PATHS:
             raise ProblemError(_NOT_FOUND)
         if path not in self._open:
-            self._authorize(request.headers.get("Authorization", ""))
+            self._authorize(request)
         if request.method not in {"GET", "HEAD"}:
             raise ProblemError(_READING_ONLY)
         if path == "/metrics":
@@ -67,14 +81,11 @@ class AdminHandler:
             return web.Response(body=b'{"status":"alive"}', headers=_JSON)
         return self._readiness()
 
-    def _authorize(self, authorization: str) -> None:
-        scheme, _, given = authorization.partition(" ")
-        token = given.strip().encode()
-        known = False
-        for candidate in self._tokens:
-            known |= hmac.compare_digest(candidate, token)
-        if scheme.lower() != "bearer" or not known:
+    def _authorize(self, request: web.BaseRequest) -> Actor:
+        actor = self._tokens.of_header(request.headers.get("Authorization", ""))
+        if actor is None:
             raise ProblemError(_UNAUTHORIZED)
+        return actor
 
     def _readiness(self) -> web.Response:
         reason = self._why_not()

@@ -84,7 +84,7 @@ def command_lines(page: Path) -> Iterator[list[str]]:
         for line in re.findall(r"^\$ (sidecar .*)$", block, flags=re.MULTILINE):
             yield shlex.split(line, comments=True)[1:]
     for span in re.findall(r"`sidecar ([a-z][^`]*)`", prose(page)):
-        if span.split()[0] not in {"hot", "large", "beat", "pool"}:  # names of connections
+        if span.split()[0] not in {"hot", "large", "beat", "pool", "operator"}:  # names of connections
             yield shlex.split(span)
 
 

@@ -11,6 +11,7 @@ from sidecar.telemetry.log import make_log
 from sidecar.telemetry.metrics import Metrics
 from sidecar.web.admin import AdminHandler
 from sidecar.web.server import serve
+from sidecar.web.tokens import NamedToken, Tokens
 
 
 @dataclass
@@ -72,7 +73,10 @@ async def test_there_is_nothing_else(method: str, path: str, status: int, admin:
 )
 async def test_a_path_that_is_not_open_needs_a_token(authorization: str | None, status: int, state: State) -> None:
     handler = AdminHandler(
-        ready=lambda: None, metrics=state.metrics, open_paths=["/livez"], tokens=["another", "s3cret"]
+        ready=lambda: None,
+        metrics=state.metrics,
+        open_paths=["/livez"],
+        tokens=Tokens([NamedToken("desk", "viewer", "another"), NamedToken("oncall", "operator", "s3cret")]),
     )
     log = make_log("json", "info", io.BytesIO())
     listener = await serve(handler, name="admin", host="127.0.0.1", port=0, log=log)
