@@ -112,6 +112,15 @@ def test_anyone_may_be_sent_no_credentials() -> None:
         ({"retention__bodies": "15d"}, "retention.bodies: 15d is longer than retention.jobs (14d)"),
         ({"admin__listen": "0.0.0.0:8080"}, "admin.listen: 0.0.0.0:8080 is gateway.listen too"),
         (
+            {
+                "admin__tokens": [
+                    {"name": "x", "role": "viewer", "token": "a"},
+                    {"name": "x", "role": "viewer", "token": "b"},
+                ]
+            },
+            "admin: tokens: x is there twice",
+        ),
+        (
             {"webhook__endpoints": [{"name": "a", "match": "https://a/"}, {"name": "a", "match": "https://b/"}]},
             "webhook.endpoints[1].name: a is there twice",
         ),
