@@ -10,7 +10,7 @@ from sidecar.deliver.ends import Attempt
 from sidecar.deliver.message import message_headers
 from sidecar.model.reasons import DeliveryReason, OwnReason
 from sidecar.model.retry_after import retry_after
-from sidecar.outbound.requests import Failure, Reply
+from sidecar.outbound.requests import Failure, FailureKind, Reply
 from sidecar.outbound.tokens import Unready
 from sidecar.outbound.users import NOBODY, Credentials, ServiceUser
 from sidecar.telemetry.events import Event
@@ -19,6 +19,9 @@ from sidecar.telemetry.metrics import Metrics
 
 PUT_OFF = 1.0
 """Seconds until a message is due again that could not be sent for a reason of ours."""
+
+RESOLVER_PAUSE = 10.0
+"""Seconds until messages come again whose names could not be resolved, since no name could."""
 
 
 class Send(Protocol):
@@ -32,6 +35,10 @@ class Send(Protocol):
 
 class Guard(Protocol):
     """Decides where messages may go."""
+
+    @property
+    def resolver_away(self) -> bool:
+        """Whether a name that cannot be resolved is our trouble, and says nothing about the webhook."""
 
     def send(
         self, send: Send, /, *, url: str, headers: Sequence[tuple[str, str]], body: bytes, timeout: float
@@ -130,6 +137,8 @@ class Exchange:
             body=content.body,
             timeout=self._timeout,
         )
+        if isinstance(answer, Failure) and answer.kind is FailureKind.DNS and self._guard.resolver_away:
+            return PutOff(OwnReason.RESOLVER_AWAY, RESOLVER_PAUSE)
         seconds = time.monotonic() - began
         decision = decide(answer, self._silence)
         wait = 0.0

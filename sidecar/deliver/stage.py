@@ -12,6 +12,7 @@ from sidecar.deliver.ends import Attempt, ended, put_off
 from sidecar.deliver.exchange import PUT_OFF, Exchange, Users
 from sidecar.deliver.health import EndpointHealth
 from sidecar.deliver.holds import Holds
+from sidecar.deliver.waits import Waits
 from sidecar.kit.lanes import Lanes
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.delivery import DeliveryEnd
@@ -69,8 +70,7 @@ class Deliver:
         self._ledger = ledger
         self._retries = retries
         self._exchange = exchange
-        self._users = users
-        self._without: set[str] = set()  # endpoints whose messages were put off for want of credentials
+        self._waits = Waits(users)
         self._contents = contents
         self._policy = policy
         self._random = random.Random()  # noqa: S311 - spreads retries, and keeps no secret
@@ -96,15 +96,13 @@ class Deliver:
     def full_endpoints(self) -> list[str]:
         """Name the endpoints whose new messages are to wait in the ledger.
 
-        Their lanes are full, they are away, or their service user has no credentials.
+        Their lanes are full, they are away, or nothing can be sent to them for a reason of ours.
         """
-        if self._without:
-            self._without = {endpoint for endpoint in self._without if self._users.blocked(endpoint)}
-        return [*self.lanes.full_keys(), *self.health.circuits.away, *self._without]
+        return [*self.lanes.full_keys(), *self.health.circuits.away, *self._waits.names()]
 
     async def places(self, endpoint: str, free: int) -> int:
         """Tell how many messages of an endpoint may be claimed now, of so many that its lane could begin."""
-        if self._users.blocked(endpoint):
+        if self._waits.holds(endpoint):
             return 0
         return await self.health.places(endpoint, free)
 
@@ -217,8 +215,7 @@ class Deliver:
             await self._ledger.finish(end)
 
     def _put_off(self, message: Message, put_off: PutOff) -> None:
-        if self._users.blocked(message.endpoint):
-            self._without.add(message.endpoint)
+        self._waits.put_off(message.endpoint, put_off)
         self._metrics.delivery_put_off(put_off.reason)
         self._log.info(
             Event.DELIVERY_PUT_OFF,

@@ -166,6 +166,11 @@ class Guarded:
         self._egress = egress
         self._told = told
 
+    @property
+    def resolver_away(self) -> bool:
+        """Whether a name that cannot be resolved is our trouble: our own names cannot be either."""
+        return self._egress.own.unresolvable
+
     async def run(self, url: str, act: Callable[[], Awaitable[T]]) -> T | Refusal:
         """Run ``act``, which connects to ``url``; return what came of it, or why nothing was connected to."""
         dial = await self._egress.dial(url)

@@ -35,11 +35,15 @@ class UnknownName(OSError):  # noqa: N818 - named for what it says
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a look-up brought; no addresses: it failed. Times are the clock's: of the look-up, and of the next one."""
+    """What a look-up brought; no addresses: it failed. Times are the clock's: of the look-up, and of the next one.
+
+    Not ``sure``: nobody answered, so that nothing was learned of the name; an older answer may stand in.
+    """
 
     addresses: tuple[Address, ...]
     at: float
     until: float
+    sure: bool = True
 
 
 class Names:
@@ -93,8 +97,8 @@ class Names:
     def _standing_in(self, host: str) -> Answer:
         old, now = self._answers.get(host), self._clock()
         if old is not None and old.addresses and now - old.at < STALE:
-            return old
-        return Answer((), now, now)
+            return replace(old, sure=False)
+        return Answer((), now, now, sure=False)
 
     async def _ask(self, host: str) -> Answer:
         try:

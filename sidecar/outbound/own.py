@@ -29,6 +29,8 @@ class KnownPlaces:
         self._at: dict[tuple[Address, int], str] = {}
         self.changes = 0
         """How often the addresses have changed."""
+        self.unresolvable = False
+        """Whether not one of our own names got an answer, when they were looked up last: then it is the resolver."""
         self._settle()
 
     def named(self, host: str, port: int) -> str | None:
@@ -46,6 +48,7 @@ class KnownPlaces:
         """Look all names up again; what cannot be found keeps the addresses that it had."""
         hosts = sorted({host for host, _ in self._named if host and _literal(host) is None})
         answers = await asyncio.gather(*(self._names.find(host, within=LOOKUP) for host in hosts))
+        self.unresolvable = bool(answers) and not any(answer.sure for answer in answers)
         new = {host: answer.addresses for host, answer in zip(hosts, answers, strict=True) if answer.addresses}
         if any(self._found.get(host) != addresses for host, addresses in new.items()):
             self._found |= new

@@ -82,8 +82,11 @@ class TokenSource:
 
     @property
     def blocked(self) -> bool:
-        """Whether there is no token now, and none may be fetched yet."""
-        return self._flight is None and self._fresh() is None and self._clock() < self._not_before
+        """Whether there is no token now, and none may be fetched yet or enough messages wait for it already."""
+        if self._fresh() is not None:
+            return False
+        waiting = self._waiting >= MOST_WAITING
+        return waiting or (self._flight is None and self._clock() < self._not_before)
 
     async def token(self) -> Token | Unready:
         """Return the token, or fetch one; one that nears its end is renewed in the background."""

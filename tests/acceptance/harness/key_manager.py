@@ -41,6 +41,7 @@ class KeyManager:
         self.held = 0  # requests that hang
         self._numbers = count(1)
         self._valid: dict[tuple[str, str, tuple[str, ...]], str] = {}
+        self._ends: dict[str, float] = {}
         self._over = asyncio.Event()
         self._server = Server(self._serve, port, tls=tls)
         self.start = self._server.start
@@ -52,7 +53,7 @@ class KeyManager:
 
     def valid(self, token: str) -> bool:
         """Tell whether a token may be used now."""
-        return token in self._valid.values()
+        return token in self._valid.values() and asyncio.get_running_loop().time() < self._ends.get(token, float("inf"))
 
     def revoke(self) -> None:
         """Revoke all tokens."""
@@ -80,6 +81,8 @@ class KeyManager:
         token = f"TOKEN-SECRET-{next(self._numbers)}"
         self.issued.append(token)
         self._valid[client, user, asked.scopes] = token
+        if isinstance(self.lifetime, int | float):
+            self._ends[token] = asyncio.get_running_loop().time() + self.lifetime
         lifetime = {} if self.lifetime is None else {"expires_in": self.lifetime}
         return web.json_response({"access_token": token, "token_type": "Bearer", **lifetime})
 

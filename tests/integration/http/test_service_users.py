@@ -32,6 +32,7 @@ from sidecar.telemetry.metrics import Metrics
 from tests.acceptance.harness.guarded import GuardedWebhooks, bearer
 from tests.acceptance.harness.key_manager import CLIENT, PASSWORD, SECRET, USER, Asked, KeyManager
 from tests.acceptance.harness.tls import Authority
+from tests.acceptance.harness.waiting import ask_until
 from tests.unit.builders import Lines, make_delivery
 from tests.unit.settings.builders import make_settings
 
@@ -181,6 +182,21 @@ async def test_a_revoked_token_is_renewed_once_for_all_messages(site: Site) -> N
     attempts = await asyncio.gather(*(post(exchange, url) for _ in range(9)))
     assert [outcome(attempt) for attempt in attempts] == [Delivered(204)] * 9
     assert len(site.key_manager.issued) == 2
+
+
+async def test_a_token_that_is_over_is_not_shown_any_more(site: Site) -> None:
+    site.key_manager.lifetime = 1
+    exchange, _ = site.exchange({"type": "oauth2_client_credentials"})
+    url = f"{site.webhooks.url}/crm/1.0/x"
+    await post(exchange, url)
+    await ask_until(lambda: over(site), "the token is over")
+    assert outcome(await post(exchange, url)) == Delivered(204)
+    shown = [visit.message.headers["authorization"] for visit in site.webhooks.visits]
+    assert (shown, len(site.key_manager.issued)) == (["Bearer TOKEN-SECRET-1", "Bearer TOKEN-SECRET-2"], 2)
+
+
+async def over(site: Site) -> bool:
+    return not site.key_manager.valid(site.key_manager.issued[0])
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,8 @@ class Endpoints:
 class Unguarded:
     """Lets everything through."""
 
+    resolver_away = False
+
     async def send(self, send: Send, /, **request: Any) -> Reply | Failure:
         return await send(**request)
 
@@ -160,10 +162,10 @@ class Bench:
         self.gate: asyncio.Event | None = None
         self.ledger, self.lines, self.endpoints = Ledger(), Lines(), Endpoints()
         self.users = users or ServiceUsers()
-        self.metrics = Metrics()
+        self.metrics, self.guard = Metrics(), Unguarded()
         exchange = Exchange(
             send=self._send,
-            guard=Unguarded(),
+            guard=self.guard,
             users=self.users,
             may_act=self.ledger.may_act,
             silence=SilenceRule(),

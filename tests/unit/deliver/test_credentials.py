@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from sidecar.deliver.circuits import THRESHOLD
+from sidecar.deliver.decide import PutOff
+from sidecar.deliver.waits import Waits
 from sidecar.model.delivery import DeliveryEnd, DeliveryState
 from sidecar.model.reasons import DeliveryReason, OwnReason
 from sidecar.model.retry import RetryEnd, RetryVerdict
@@ -158,3 +161,33 @@ async def test_wso2_tells_why_it_forbids(code: int, reason: str) -> None:
     end = bench.ledger.ends[0]
     assert isinstance(end, DeliveryEnd)
     assert (end.state, end.status, end.reason) == (DeliveryState.FAILED, 403, reason)
+
+
+DNS = Failure(FailureKind.DNS, sent=False)
+
+
+async def test_a_name_that_cannot_be_resolved_is_the_webhooks_trouble_while_others_can() -> None:
+    bench = Bench(DNS)
+    await bench.handle(make_delivery())
+    assert [(end.state, end.attempted, end.reason) for end in bench.ledger.ends] == [("retrying", True, "dns")]
+
+
+async def test_while_no_name_can_be_resolved_messages_are_put_off_and_no_circuit_opens() -> None:
+    bench = Bench(*[DNS] * THRESHOLD)
+    bench.guard.resolver_away = True
+    await bench.handle(*(make_delivery(claim=claim) for claim in range(THRESHOLD)))
+    ends = {(end.state, end.attempted, end.reason, end.retry_in) for end in bench.ledger.ends}
+    assert ends == {("open", False, "resolver_unavailable", 10.0)}
+    assert bench.endpoints.written == []
+    assert "delivery.attempted" not in bench.lines.names()
+    assert (bench.deliver.full_endpoints(), await bench.deliver.places(HERE, 5)) == ([HERE], 0)
+
+
+def test_what_was_put_off_for_the_resolver_is_claimed_again_in_time() -> None:
+    now = [0.0]
+    waits = Waits(ServiceUsers(), clock=lambda: now[0])
+    waits.put_off(HERE, PutOff(OwnReason.RESOLVER_AWAY, 10.0))
+    waits.put_off("https://elsewhere.example:443", PutOff(OwnReason.STORE_UNAVAILABLE, 5.0))
+    assert (waits.holds(HERE), waits.names()) == (True, [HERE])
+    now[0] = 10.0
+    assert (waits.holds(HERE), waits.names()) == (False, [])

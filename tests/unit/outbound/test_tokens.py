@@ -137,9 +137,11 @@ async def test_no_more_than_a_few_wait_in_their_place(server: Server, source: To
     server.gate.clear()
     waiting = [asyncio.create_task(value(source)) for _ in range(MOST_WAITING)]
     await settle()
+    assert source.blocked  # so that nothing more is claimed
     assert await source.token() == Unready(OwnReason.RENEWING, 1.0)
     server.gate.set()
     await asyncio.gather(*waiting)
+    assert not source.blocked
 
 
 async def test_a_refused_token_is_given_up_and_another_fetched_when_the_time_has_come(
