@@ -141,6 +141,7 @@ class Sidecar:
             targets=stages.targets,
             jobs=self._ledger,
             downloads=stages.downloads,
+            keys=stages.signatures,
         )
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(*GC_THRESHOLDS)

@@ -29,6 +29,7 @@ from sidecar.web.callbacks import CallbacksHandler
 from sidecar.web.download import Downloads
 from sidecar.web.gateway import GatewayHandler
 from sidecar.web.home import Limits
+from sidecar.web.public_keys import PublicKeys
 from sidecar.web.server import Handler, Listener, serve
 from sidecar.web.tls import ServerTls
 from sidecar.web.tokens import NamedToken, Tokens
@@ -108,7 +109,14 @@ class Listeners:
         await self._serve("callbacks", self._settings.callbacks, handler)
 
     async def open_gateway(
-        self, *, rules: AcceptRules, acceptor: Acceptor, targets: Targets, jobs: Jobs, downloads: Downloads | None
+        self,
+        *,
+        rules: AcceptRules,
+        acceptor: Acceptor,
+        targets: Targets,
+        jobs: Jobs,
+        downloads: Downloads | None,
+        keys: PublicKeys,
     ) -> None:
         """Open the listener that the gateway calls."""
         gateway = self._settings.gateway
@@ -129,6 +137,7 @@ class Listeners:
             log=self._log,
             metrics=self._metrics,
             downloads=downloads,
+            keys=keys,
         )
         await self._serve("gateway", gateway, handler)
 

@@ -14,6 +14,7 @@ from sidecar.outbound.make_users import MAX_WEBHOOK_RESPONSE, Surroundings, make
 from sidecar.outbound.requests import send
 from sidecar.outbound.service_users import ServiceUsers
 from sidecar.outbound.sessions import webhook_session
+from sidecar.outbound.signing import Signatures
 from sidecar.settings.root import Settings
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
@@ -70,6 +71,7 @@ def make_exchange(
     *,
     session: aiohttp.ClientSession,
     guard: Guarded,
+    signatures: Signatures,
     users: ServiceUsers,
     may_act: Callable[[int], bool],
     endpoints: EndpointRule,
@@ -81,6 +83,7 @@ def make_exchange(
     return Exchange(
         send=partial(send, session, method="POST", max_response=MAX_WEBHOOK_RESPONSE),
         guard=guard,
+        signatures=signatures,
         users=users,
         may_act=may_act,
         silence=SilenceRule(statuses=frozenset(retry.statuses), wso2_faults=retry.wso2_faults),

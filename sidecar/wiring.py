@@ -33,6 +33,7 @@ from sidecar.offload.store import ObjectStore
 from sidecar.outbound.egress import Egress, Guarded, refusal_teller
 from sidecar.outbound.requests import send
 from sidecar.outbound.service_users import ServiceUsers
+from sidecar.outbound.signing import make_signatures
 from sidecar.sending import make_endpoints, make_exchange
 from sidecar.settings.root import Settings
 from sidecar.settings.secrets import read_secrets
@@ -110,6 +111,7 @@ class Stages:
         large = None
         if bodies is not None:
             large = LargeCallbacks(parts.ledger, bodies, shapes=shapes, longest=callbacks.body_timeout)
+        self.signatures = make_signatures(settings.webhook, endpoints, log=parts.log)
         self.fanout = self._make_fanout(parts, tokens, callers, bodies, endpoints)
         self.deliver = self._make_deliver(parts, endpoints, bodies)
         self.gather = Gather(
@@ -198,6 +200,7 @@ class Stages:
             parts.settings,
             session=parts.webhooks,
             guard=guarded,
+            signatures=self.signatures,
             users=parts.users,
             may_act=parts.ledger.may_act,
             endpoints=endpoints,

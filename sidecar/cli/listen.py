@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
+from sidecar.cli.options import SecretOption, verifier_of
+
 
 def listen(
+    *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 picks a free one.")] = 8090,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     status: Annotated[int, typer.Option(min=200, max=599, help="The status to answer with.")] = 204,
@@ -14,6 +17,7 @@ def listen(
     download: Annotated[
         bool, typer.Option("--download/--no-download", help="Download and verify what messages link.")
     ] = True,
+    secret: SecretOption = None,
 ) -> None:
     """Show every request that arrives: headers that matter, and the body. Ctrl-C ends it.
 
@@ -21,9 +25,10 @@ def listen(
     """
     from sidecar.dev.listening import listen_until_stopped  # noqa: PLC0415 - aiohttp is loaded only when needed
 
-    raise typer.Exit(
-        asyncio.run(listen_until_stopped(host=host, port=port, status=status, delay=delay, download=download))
+    listening = listen_until_stopped(
+        host=host, port=port, status=status, delay=delay, download=download, key=verifier_of(secret)
     )
+    raise typer.Exit(asyncio.run(listening))
 
 
 def register(app: typer.Typer) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sidecar.cli.options import SecretOption, verifier_of
+
 
 def send(
     url: Annotated[str, typer.Argument(help="Where to send it: the gateway's or the sidecar's address of a route.")],
@@ -28,21 +30,24 @@ def send(
     download: Annotated[
         bool, typer.Option("--download/--no-download", help="Download and verify what messages link.")
     ] = True,
+    secret: SecretOption = None,
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for the answer, and then for messages.")
     ] = 60.0,
 ) -> None:
     """Send one job, show the answer in words, and (with --listen) the messages of its services.
 
-    Exit status: 0 when the job was accepted and, with --listen, every message came and what they link is what they
-    say; 1 otherwise.
+    Exit status: 0 when the job was accepted and, with --listen, every message came, what they link is what they
+    say, and with --secret their signatures are genuine; 1 otherwise.
     """
     from sidecar.dev.sending import Listening, Sample, send_sample  # noqa: PLC0415 - aiohttp only when needed
 
     if callback_url is None and not listen:
         raise typer.BadParameter("give --callback-url, or --listen to receive the messages here")
     sample = Sample(url=url, method=method, headers=_headers(header or []), body=_body(data), timeout=timeout)
-    listening = Listening(host=listen_host, port=listen_port, download=download) if listen else None
+    listening = None
+    if listen:
+        listening = Listening(host=listen_host, port=listen_port, download=download, key=verifier_of(secret))
     raise typer.Exit(asyncio.run(send_sample(sample, callback_url=callback_url, wait=wait, listening=listening)))
 
 

@@ -27,6 +27,7 @@ from sidecar.outbound.grant import NotGranted
 from sidecar.outbound.make_users import make_service_user
 from sidecar.outbound.service_users import Place, ServiceUsers
 from sidecar.outbound.sessions import trusting
+from sidecar.outbound.signing import Signatures, make_signatures
 from sidecar.outbound.token_server import TokenServer
 from sidecar.outbound.users import ServiceUser as Sender
 from sidecar.sending import make_endpoints, make_exchange, open_webhooks, surroundings
@@ -60,6 +61,7 @@ class WebhookProbe:
         self._found: list[Finding] = []
         self._refused = False  # by the egress guard
         self._egress = make_egress(settings)
+        self._log, self._metrics = make_log("json", "error", io.BytesIO()), Metrics()
 
     async def run(self, text: str) -> list[Finding]:
         """Ask, and stop early where nothing more can be learned."""
@@ -81,10 +83,11 @@ class WebhookProbe:
         user = self._service_user(url)
         reached = await self._connection(url, user, addresses) if addresses else False
         ready = user is None or await self._credentials(user)
+        signatures = await self._signing(url)
         if not self._send:
             self._ok("message", "none was sent; --send sends a test message")
-        elif usable and ready and (reached or (self._settings.webhook.proxy and not self._refused)):
-            await self._message(url, user)
+        elif usable and ready and signatures and (reached or (self._settings.webhook.proxy and not self._refused)):
+            await self._message(url, user, signatures)
         else:
             self._warn("message", "the test message was not sent", "mend first what has failed above")
 
@@ -214,14 +217,25 @@ class WebhookProbe:
             self._warn("token", "no scope names the worker, so that replicas may revoke each other's token", remedy)
         return True
 
+    async def _signing(self, url: WebhookUrl) -> Signatures | None:
+        """Read the keys that sign its messages."""
+        try:
+            signatures = make_signatures(self._settings.webhook, make_endpoints(self._settings), log=self._log)
+        except ConfigError as error:
+            self._fail("signature", str(error), "mend the file; the sidecar does not start without it")
+            return None
+        header = await signatures.header(url.text, message_id="check", timestamp=0, body=b"")
+        versions = [one.partition(",")[0] for one in (header or "").split()]
+        self._ok("signature", f"messages are signed: {', '.join(versions)}" if versions else "messages are not signed")
+        return signatures
+
     def _made(self, user: ServiceUser) -> Sender:
-        log = make_log("json", "error", io.BytesIO())
-        around = surroundings(self._settings, self._egress, worker=lambda: 0, log=log, metrics=Metrics())
+        around = surroundings(self._settings, self._egress, worker=lambda: 0, log=self._log, metrics=self._metrics)
         return make_service_user(user, around)
 
-    async def _message(self, url: WebhookUrl, user: ServiceUser | None) -> None:
+    async def _message(self, url: WebhookUrl, user: ServiceUser | None, signatures: Signatures) -> None:
         """Send a test message in the very way of real ones."""
-        log, metrics = make_log("json", "error", io.BytesIO()), Metrics()
+        log, metrics = self._log, self._metrics
         endpoints = make_endpoints(self._settings)
         async with AsyncExitStack() as stack:
             places = [] if user is None else [Place(UrlPrefix.parse(user.match), self._made(user))]
@@ -232,6 +246,7 @@ class WebhookProbe:
                 self._settings,
                 session=session,
                 guard=Guarded(self._egress, told=refusal_teller(log=log, metrics=metrics)),
+                signatures=signatures,
                 users=users,
                 may_act=lambda _: True,
                 endpoints=endpoints,

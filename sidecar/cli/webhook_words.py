@@ -14,9 +14,9 @@ REFUSALS: Mapping[EgressReason, str] = MappingProxyType(
         EgressReason.PORT: "add the port to webhook.ports",
         EgressReason.SPELLING: "write the address plainly",
         EgressReason.METADATA: "nothing: this is never called",
-        EgressReason.LOOPBACK: "nothing but an address of its own: loopback is this machine, not the caller's",
+        EgressReason.LOOPBACK: "give an address that others reach; only a trial may allow_networks: [127.0.0.0/8]",
         EgressReason.UNUSABLE: "nothing: this is nobody's address",
-        EgressReason.OWN: "nothing: this belongs to the sidecar's own installation",
+        EgressReason.OWN: "if webhooks share a service's host and port, name a URL there by webhook.endpoints",
         EgressReason.DENIED: "take it out of webhook.deny_networks",
         EgressReason.NOT_PUBLIC: "add the host to webhook.allow_hosts, or its network to webhook.allow_networks",
     }

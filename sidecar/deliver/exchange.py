@@ -46,6 +46,13 @@ class Guard(Protocol):
         """Send one request, unless it would go where it may not."""
 
 
+class Signatures(Protocol):
+    """Signs messages."""
+
+    async def header(self, url: str, *, message_id: str, timestamp: int, body: bytes) -> str | None:
+        """Return the value of ``webhook-signature`` for one attempt; None where nothing is signed."""
+
+
 class Users(Protocol):
     """As whom messages are sent."""
 
@@ -62,6 +69,7 @@ class Exchange:
     Args:
         send: The way of messages whose service user has none of its own.
         guard: Decides where they may go, whichever way.
+        signatures: Signs them.
         users: As whom messages are sent.
         may_act: Tells whether work owned under a worker's id may be acted on now.
         silence: Which answers mean that the webhook is silent.
@@ -77,6 +85,7 @@ class Exchange:
         *,
         send: Send,
         guard: Guard,
+        signatures: Signatures,
         users: Users,
         may_act: Callable[[int], bool],
         silence: SilenceRule,
@@ -88,6 +97,7 @@ class Exchange:
     ) -> None:
         self._send = send
         self._guard = guard
+        self._signatures = signatures
         self._users = users
         self._may_act = may_act
         self._silence = silence
@@ -124,11 +134,15 @@ class Exchange:
         return self._unready(message, credentials) if isinstance(credentials, Unready) else None
 
     async def _once(self, message: Message, content: Content, credentials: Credentials) -> Attempt | PutOff:
+        timestamp = int(time.time())
+        signed = await self._signatures.header(
+            message.callback_url, message_id=message.message_id, timestamp=timestamp, body=content.body
+        )
+        headers = message_headers(message, content, timestamp=timestamp, signature=signed)
+        headers += credentials.headers
         # Credentials may have taken their time, so this is asked last.
         if not self._may_act(message.worker):
             return PutOff(OwnReason.NOT_ALIVE, PUT_OFF)
-        headers = message_headers(message, content, timestamp=int(time.time()))
-        headers += credentials.headers
         began = time.monotonic()
         answer = await self._guard.send(
             credentials.post or self._send,

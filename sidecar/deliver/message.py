@@ -6,13 +6,16 @@ from sidecar.model.outcome import MessageKind
 from sidecar.model.trace import child_span
 
 
-def message_headers(message: Message, content: Content, *, timestamp: int) -> list[tuple[str, str]]:
+def message_headers(
+    message: Message, content: Content, *, timestamp: int, signature: str | None = None
+) -> list[tuple[str, str]]:
     """Build the headers of one attempt.
 
     Args:
         message: The message.
         content: What it is sent as.
         timestamp: Unix seconds of this attempt (Standard Webhooks: ``webhook-timestamp``).
+        signature: Of id, timestamp and body; ``None`` where nothing is signed.
     """
     headers = decode_block(content.headers)
     headers += [
@@ -27,6 +30,8 @@ def message_headers(message: Message, content: Content, *, timestamp: int) -> li
     ]
     if message.kind is not MessageKind.AGGREGATE:
         headers.append(("x-service", message.service))
+    if signature is not None:
+        headers.append(("webhook-signature", signature))
     if message.traceparent:
         headers.append(("traceparent", child_span(message.traceparent)))
     return headers

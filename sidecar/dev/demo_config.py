@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,13 +106,20 @@ def wants_store(own: Mapping[str, Any] | None) -> bool:
 
 
 def dev_settings(
-    own: Mapping[str, Any], *, ports: Ports, dsn: str, password_file: Path, tokens: Path, store: StoreAccess | None
+    own: Mapping[str, Any],
+    *,
+    ports: Ports,
+    dsn: str,
+    password_file: Path,
+    tokens: Path,
+    signing: Path,
+    store: StoreAccess | None,
 ) -> dict[str, Any]:
     """Put the embedded parts under ``own`` settings.
 
     The database, the object store and the listeners are always ours, and loopback only. How callers identify
-    themselves, where services call back, whether a webhook needs https, how often retries are looked for and how long
-    a stop may take are ours unless ``own`` says so.
+    themselves, where services call back, whether a webhook needs https, what signs messages, how often retries are
+    looked for and how long a stop may take are ours unless ``own`` says so. Webhooks on this machine are always open.
     """
 
     def section(name: str, defaults: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +144,11 @@ def dev_settings(
         "admin": section("admin", {}, {"listen": f"127.0.0.1:{ports.admin}"}),
         "database": {**database, "dsn": dsn, "password_file": str(password_file)},
         "worker": section("worker", {"drain_timeout": "5s"}, {}),
-        "webhook": section("webhook", {"require_https": False}, _on_loopback(own.get("webhook") or {})),
+        "webhook": section(
+            "webhook",
+            {"require_https": False, "signing": {"secrets_file": str(signing)}},
+            _on_loopback(own.get("webhook") or {}),
+        ),
         "retry": section("retry", {"scan_interval": "200ms"}, {}),
     } | ({} if store is None else _in_embedded_store(own, store))
 
@@ -183,6 +195,13 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """Write the generated settings file."""
     note = "# Written by `sidecar dev` at each start; changes made here are lost.\n"
     write_private(path, note + yaml.safe_dump(dict(settings), sort_keys=False))
+
+
+def signing_secret(path: Path) -> str:
+    """Make the secret that signs messages, once, and return it."""
+    if not path.exists():
+        write_private(path, f"whsec_{b64encode(secrets.token_bytes(32)).decode()}\n")
+    return path.read_text().split("\n")[0]
 
 
 def token_secrets(path: Path) -> Path:

@@ -115,6 +115,14 @@ class _Taken:
         return self._stored.hexdigest()
 
 
+def decoded(body: bytes, coding: str | None) -> bytes:
+    """Undo a content coding, for people; what cannot be decoded stays as it is."""
+    try:
+        return _decoder(coding)(body)
+    except (zlib.error, zstandard.ZstdError):
+        return body
+
+
 def _decoder(coding: str | None) -> Callable[[bytes], bytes]:
     if coding == "gzip":
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress

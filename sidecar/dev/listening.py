@@ -6,6 +6,7 @@ from sidecar.dev.guards import told_by_signals
 from sidecar.dev.narrator import Narrator
 from sidecar.dev.render import body_lines, header_lines
 from sidecar.dev.webhook import Message, Webhook
+from sidecar.model.webhook_signature import Verifier
 
 BODY_LIMIT = 20_000  # characters; here the body is what one wants to see
 
@@ -22,7 +23,9 @@ def show_downloads(narrator: Narrator, message: Message, *, limit: int = BODY_LI
         narrator.tell("webhook", download.summary(), body_lines(download.beginning, size=download.size, limit=limit))
 
 
-async def listen_until_stopped(*, host: str, port: int, status: int, delay: float, download: bool) -> int:
+async def listen_until_stopped(
+    *, host: str, port: int, status: int, delay: float, download: bool, key: Verifier | None = None
+) -> int:
     """Show what arrives, and with ``download`` what it links, until Ctrl-C; exit status 1 when the port is taken."""
     narrator = Narrator()
     stop = asyncio.Event()
@@ -33,6 +36,7 @@ async def listen_until_stopped(*, host: str, port: int, status: int, delay: floa
         port=port,
         status=status,
         delay=delay,
+        key=key,
     )
     with told_by_signals(stop.set):
         try:

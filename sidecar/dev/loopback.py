@@ -10,13 +10,20 @@ MAX_BODY = 64 * 1024 * 1024  # bytes
 class LoopbackServer:
     """Serve one application until stopped, with ``tls`` by https.
 
-    Port 0 picks a free one; :attr:`url` tells which after the start.
+    Port 0 picks a free one; :attr:`url` tells which after the start. With ``auto_decompress=False`` handlers get bodies
+    as they came.
     """
 
     def __init__(
-        self, app: web.Application, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+        self,
+        app: web.Application,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        auto_decompress: bool = True,
     ) -> None:
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=auto_decompress)
         self._host = host
         self._port = port
         self._tls = tls

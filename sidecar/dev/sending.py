@@ -9,7 +9,8 @@ from multidict import CIMultiDict
 from sidecar.dev.listening import show_downloads, show_message
 from sidecar.dev.narrator import Narrator
 from sidecar.dev.render import answer_lines, body_lines, header_lines
-from sidecar.dev.webhook import Message, Webhook
+from sidecar.dev.webhook import GENUINE, Message, Webhook
+from sidecar.model.webhook_signature import Verifier
 
 ACCEPTED = 202
 
@@ -32,6 +33,7 @@ class Listening:
     host: str
     port: int
     download: bool = True
+    key: Verifier | None = None  # verifies signatures
 
 
 async def send_sample(
@@ -46,6 +48,7 @@ async def send_sample(
         followed=(lambda message: show_downloads(narrator, message)) if listening.download else None,
         host=listening.host,
         port=listening.port,
+        key=listening.key,
     )
     try:
         await webhook.start()
@@ -61,7 +64,8 @@ async def send_sample(
         await webhook.stop()
     narrator.tell("you", "every message came" if came else f"not every message came within {sample.timeout:g} s")
     usable = not any(download.trouble for message in webhook.inbox.messages for download in message.downloads)
-    return 0 if came and usable else 1
+    genuine = all(message.signed in {None, GENUINE} for message in webhook.inbox.messages)
+    return 0 if came and usable and genuine else 1
 
 
 def complete(messages: list[Message], job_id: str) -> bool:

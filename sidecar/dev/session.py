@@ -17,6 +17,7 @@ from sidecar.dev.demo_config import (
     dev_settings,
     read_settings,
     sample_request,
+    signing_secret,
     token_secrets,
     wants_store,
     write_settings,
@@ -34,9 +35,11 @@ from sidecar.dev.tour import take_tour
 from sidecar.dev.webhook import Message, Webhook
 from sidecar.ledger.migrate import migrate
 from sidecar.model.errors import SidecarError
+from sidecar.model.webhook_signature import Secret, Verifier
 
 DATABASE = "sidecar"
 KILLED = 130  # the exit status after a second Ctrl-C
+SIGNING = "webhook-signing"  # the file with the secret that signs messages
 SHOWN = 200  # characters of a body that was downloaded
 
 
@@ -95,6 +98,7 @@ class DevSession:
             port=free_port(*range(8083, 8183, 10)),
             tls=self._demo.webhook_tls if self._demo else None,
             whose=self._demo.key_manager.whose if self._demo else None,
+            key=self._verifier(),
         )
         self._services = DemoServices(narrator, port=free_port(*range(9000, 9100, 10)))
 
@@ -172,6 +176,11 @@ class DevSession:
             "Ctrl-C stops everything; the data is kept for the next time.",
         )
 
+    def _verifier(self) -> Verifier | None:
+        """Verify what is signed by our secret; settings that sign by their own are left to ``sidecar listen``."""
+        ours = not ((self._own or {}).get("webhook") or {}).get("signing")
+        return Secret(signing_secret(self._options.directory / SIGNING)) if ours else None
+
     def _received(self, message: Message) -> None:
         details = [*header_lines(message.headers.items()), *body_lines(message.body)]
         self._narrator.tell("webhook", message.summary(), details if message.taken else ())
@@ -193,6 +202,7 @@ class DevSession:
             dsn=f"postgresql://postgres@127.0.0.1:{postgres.port}/{DATABASE}",
             password_file=postgres.home.password_file,
             tokens=token_secrets(directory / "callback-tokens"),
+            signing=directory / SIGNING,
             store=self._embedded.store_access(),
         )
         write_settings(directory / "sidecar.yaml", self._settings)

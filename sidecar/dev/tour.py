@@ -14,7 +14,7 @@ from multidict import CIMultiDictProxy
 from sidecar.dev.narrator import Narrator
 from sidecar.dev.render import answer_lines, body_lines, header_lines
 from sidecar.dev.services import large_result
-from sidecar.dev.webhook import Inbox, Message, Webhook
+from sidecar.dev.webhook import GENUINE, Inbox, Message, Webhook
 
 PATIENCE = 30.0  # seconds for the messages of one step
 ORDER = {"customer": "Ada", "lines": [{"sku": "A-100", "quantity": 2}, {"sku": "B-7", "quantity": 1}]}
@@ -155,7 +155,7 @@ async def take_tour(
                 continue
             await _arrival(step, ids[step], webhook.inbox)
             received = [one for one in webhook.inbox.messages if one.correlation_id == ids[step]]
-            troubles += _links(step, received)
+            troubles += _links(step, received) + _signatures(step, received)
             troubles += [f"{step.path}: {one.kind} without its service user" for one in received if not one.user]
     narrator.title("What came of it")
     return judge({ids[step]: step.messages for step in STEPS}, webhook.inbox.messages, troubles)
@@ -208,6 +208,11 @@ def _unlike(step: Step, answer: Answer) -> list[str]:
     if answer.status == 202 and "x-job-id" not in answer.headers:  # noqa: PLR2004 - Accepted
         return [f"{step.path}: a 202 without x-job-id"]
     return []
+
+
+def _signatures(step: Step, messages: list[Message]) -> list[str]:
+    """Tell of messages that are not signed as they should be."""
+    return [f"{step.path}: signature {one.signed}" for one in messages if one.signed not in {None, GENUINE}]
 
 
 def _links(step: Step, messages: list[Message]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -9,14 +10,17 @@ from dataclasses import dataclass, replace
 from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
 
-from sidecar.dev.indirect import Download, follow, links_of
+from sidecar.dev.indirect import Download, decoded, follow, links_of
 from sidecar.dev.loopback import MAX_BODY, LoopbackServer
+from sidecar.model.webhook_signature import Verifier, complaint
 
 AWAY = 503
 UNAUTHORIZED = 401
 
 Whose = Callable[[Mapping[str, str]], str | None]
 """Tells whose credentials a request's headers show; None when they show none that are valid."""
+GENUINE = "genuine"
+"""What is said of a signature that is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Message:
     body: bytes
     answer: int = 204  # the webhook's
     pause: float | None = None  # seconds since the attempt before
+    signed: str | None = None  # what verifying its signature said; None: nobody has asked
     downloads: tuple[Download, ...] = ()
     user: str = ""  # the service user whose credentials it showed
 
@@ -76,8 +81,9 @@ class Message:
         attempt = self.headers.get("x-attempt", "1")
         again = f", attempt {attempt}" if attempt != "1" else ""
         after = f", {self.pause:.1f} s after the attempt before" if self.pause is not None else ""
+        signed = f"; its signature: {self.signed}" if self.signed is not None else ""
         refused = "" if self.taken else f"; it is answered {self.answer}"
-        return f"received a message of kind {self.kind} {about}: {self.status}{came}{again}{after}{refused}"
+        return f"received a message of kind {self.kind} {about}: {self.status}{came}{again}{after}{signed}{refused}"
 
 
 class Inbox:
@@ -119,6 +125,7 @@ class Webhook:
         delay: Seconds to wait before the answer.
         tls: The certificate, for https.
         whose: Tells whose credentials a request's headers show; what shows none is answered 401. None: all may come.
+        key: Verifies signatures.
     """
 
     def __init__(
@@ -132,7 +139,9 @@ class Webhook:
         delay: float = 0.0,
         tls: ssl.SSLContext | None = None,
         whose: Whose | None = None,
+        key: Verifier | None = None,
     ) -> None:
+        self._key = key
         self.inbox = Inbox()
         self._received = received
         self._followed = followed
@@ -145,7 +154,7 @@ class Webhook:
         self._session: ClientSession | None = None
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._take)
-        self._server = LoopbackServer(app, host=host, port=port, tls=tls)
+        self._server = LoopbackServer(app, host=host, port=port, tls=tls, auto_decompress=False)
 
     async def start(self) -> None:
         """Listen.
@@ -176,17 +185,25 @@ class Webhook:
         return f"{self.url}/{name}"
 
     async def _take(self, request: web.Request) -> web.Response:
-        # The handler's auto_decompress is aiohttp's: people read the text, not the gzip.
-        message = Message(request.method, request.path, request.headers, await request.read())
+        came = await request.read()
+        # A signature is of the bytes as they came; people read the text, not the gzip.
+        body = decoded(came, request.headers.get("content-encoding"))
+        message = Message(request.method, request.path, request.headers, body)
         user = "" if self._whose is None else self._whose(request.headers)
         answer = UNAUTHORIZED if user is None else self._answer(request.path)
-        message = replace(message, answer=answer, pause=self._pause(message.message_id), user=user or "")
+        signed = self._verified(request, came)
+        message = replace(message, answer=answer, pause=self._pause(message.message_id), user=user or "", signed=signed)
         self._received(message)
         if self._delay:
             await asyncio.sleep(self._delay)
         if message.taken:
             await self._keep(message)
         return web.Response(status=message.answer)
+
+    def _verified(self, request: web.Request, body: bytes) -> str | None:
+        if self._key is None:
+            return None
+        return complaint(self._key, request.headers, body, now=time.time()) or GENUINE
 
     def _answer(self, path: str) -> int:
         if not self._away[path]:

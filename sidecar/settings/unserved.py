@@ -42,12 +42,7 @@ def refuse_unserved(settings: Settings) -> list[Unserved]:
 
 
 def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
-    webhook, offload = settings.webhook, settings.offload
-    if webhook.signing is not None:
-        yield "webhook.signing", "messages are not signed by this version; leave it out"
-    for index, endpoint in enumerate(webhook.endpoints):
-        if endpoint.signing is not None:
-            yield f"webhook.endpoints[{index}].signing", "messages are not signed by this version; leave it out"
+    offload = settings.offload
     if offload is not None and offload.sse.type != "none" and not settings.stores_objects:
         why = "without offload.bucket all bodies stay in Postgres and are not encrypted there; name a bucket"
         yield "offload.sse", why

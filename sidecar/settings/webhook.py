@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_validator
+from pydantic import AfterValidator, Field, IPvAnyNetwork, model_validator
 
 from sidecar.model.egress import Ports
 from sidecar.model.shape import Style
@@ -57,23 +57,21 @@ class WebhookConcurrency(Section):
 
 
 class WebhookSigning(Section):
-    """Secrets that sign messages (Standard Webhooks): symmetric ones, or one Ed25519 key."""
+    """Keys that sign messages (Standard Webhooks): shared secrets, Ed25519 keys, or both; each of them signs."""
 
     secrets: SecretLines | None = None
     """The secrets themselves, whsec_..., newest first: for the environment, never for the file."""
     secrets_file: Path | None = None
     """File with one secret a line, whsec_..., newest first."""
-    ed25519_key: SecretStr | None = None
-    """The private key itself, whsk_...: for the environment, never for the file."""
+    ed25519_key: SecretLines | None = None
+    """The private keys themselves, whsk_..., newest first: for the environment, never for the file."""
     ed25519_key_file: Path | None = None
-    """File that holds the private key, whsk_...."""
+    """File with one private key a line, whsk_..., newest first."""
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        symmetric = bool(self.secrets) or self.secrets_file is not None
-        asymmetric = self.ed25519_key is not None or self.ed25519_key_file is not None
-        if symmetric == asymmetric:
-            raise ValueError("needs exactly one kind of key; give secrets_file or ed25519_key_file")
+    def _some_key(self) -> Self:
+        if not (self.secrets or self.secrets_file or self.ed25519_key or self.ed25519_key_file):
+            raise ValueError("needs a key; give secrets_file, ed25519_key_file, or both")
         return self
 
 

@@ -17,6 +17,7 @@ class Event(StrEnum):
     DELIVERY_ATTEMPTED = "delivery.attempted"
     DELIVERY_PUT_OFF = "delivery.put_off"
     CREDENTIALS_UNAVAILABLE = "credentials.unavailable"
+    SIGNING_KEYS_UNREADABLE = "signing_keys.unreadable"
     EGRESS_REFUSED = "egress.refused"
     LEDGER_UNAVAILABLE = "ledger.unavailable"
     STORE_UNAVAILABLE = "store.unavailable"

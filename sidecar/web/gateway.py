@@ -24,6 +24,7 @@ from sidecar.web.body import BodyReader, let_small_body_come
 from sidecar.web.download import GONE, Downloads
 from sidecar.web.problem import problem_response
 from sidecar.web.protocol import ProblemProtocol
+from sidecar.web.public_keys import PublicKeys, asks_for_keys, keys_response
 
 _JOBS = "/_jobs/"
 _AFTER_THE_BODY = frozenset({408, 413})  # these were said of the body itself
@@ -49,6 +50,7 @@ class GatewayHandler:
         log: EventLog,
         metrics: Metrics,
         downloads: Downloads | None = None,
+        keys: PublicKeys,
     ) -> None:
         self._rules = rules
         self._routes = routes
@@ -60,6 +62,7 @@ class GatewayHandler:
         self._log = log
         self._metrics = metrics
         self._downloads = downloads
+        self._keys = keys
         self._pending = 0
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -73,6 +76,8 @@ class GatewayHandler:
             # The gateway may put the base path of an API in front of /_jobs.
             _, about_jobs, asked = request.path.rpartition(_JOBS)
             caller = await caller_of(self._rules.identity, headers, peer_of(request))
+            if asks_for_keys(request):
+                return keys_response(request, self._keys, correlation_id)
             if about_jobs:
                 return await self._about_job(request, asked, caller, correlation_id)
             return await self._accept(request, headers, caller, correlation_id, began=began)

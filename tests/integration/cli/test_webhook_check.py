@@ -214,3 +214,25 @@ async def test_a_client_certificate_is_looked_at(site: Site, tmp_path: Path) -> 
 async def test_a_secret_that_cannot_be_read_is_told(site: Site) -> None:
     user = {"match": site.hook, "type": "basic", "username": "u", "password_file": str(site.directory / "none")}
     assert "the secret file cannot be read" in failed(await site.check(user, send=True))["credentials"]
+
+
+async def test_it_tells_how_messages_are_signed_and_signs_the_test_message(site: Site) -> None:
+    files = site.directory / "signing", site.directory / "key"
+    for file, kind in zip(files, ("webhook-secret", "webhook-key"), strict=True):
+        code, printed = await run_command("secrets", "generate", kind, "--out", str(file))
+        assert code == 0, printed
+    signing = {"secrets_file": str(files[0]), "ed25519_key_file": str(files[1])}
+    found = await site.check(signing=signing, send=True)
+    assert (found["signature"].text, failed(found)) == ("messages are signed: v1, v1a", {})
+    (visit,) = site.webhooks.visits
+    assert [one.partition(",")[0] for one in visit.message.headers["webhook-signature"].split(" ")] == ["v1", "v1a"]
+    assert (await site.check())["signature"].text == "messages are not signed"
+
+
+async def test_a_signing_key_that_cannot_be_used_is_told_and_nothing_is_sent(site: Site) -> None:
+    file = site.directory / "signing"
+    file.write_text("between-us")
+    found = await site.check(signing={"secrets_file": str(file)}, send=True)
+    assert list(failed(found)) == ["signature"]
+    assert "between-us" not in str(found)
+    assert (found["message"].level, site.webhooks.visits) == ("warn", [])

@@ -27,6 +27,7 @@ from sidecar.outbound.make_users import Surroundings, make_service_users
 from sidecar.outbound.requests import Failure, send
 from sidecar.outbound.service_users import ServiceUsers
 from sidecar.outbound.sessions import webhook_session
+from sidecar.outbound.signing import Signatures
 from sidecar.settings.service_users import ServiceUser
 from sidecar.telemetry.metrics import Metrics
 from tests.acceptance.harness.guarded import GuardedWebhooks, bearer
@@ -76,6 +77,7 @@ class Site:
         exchange = Exchange(
             send=partial(send, session, method="POST", max_response=4096),
             guard=Guarded(self.egress, told=lambda *_: None),
+            signatures=Signatures(None, endpoints=EndpointRule()),
             users=made,
             may_act=lambda _: True,
             silence=SilenceRule(),

@@ -147,6 +147,14 @@ class Unguarded:
         return await send(**request)
 
 
+class Unsigned:
+    """Signs nothing."""
+
+    async def header(self, url: str, **of: Any) -> None:
+        assert url
+        assert of
+
+
 class Bench:
     """Answers are given in order, then 204; everything that was sent and committed is kept."""
 
@@ -166,6 +174,7 @@ class Bench:
         exchange = Exchange(
             send=self._send,
             guard=self.guard,
+            signatures=Unsigned(),
             users=self.users,
             may_act=self.ledger.may_act,
             silence=SilenceRule(),

@@ -13,6 +13,7 @@ from sidecar.dev.demo_config import (
     dev_settings,
     read_settings,
     sample_request,
+    signing_secret,
     token_secrets,
     wants_store,
     write_settings,
@@ -28,7 +29,27 @@ STORE = StoreAccess("results", "http://127.0.0.1:4", Path("/a"), Path("/s"))
 
 def settings(own: dict[str, Any], store: StoreAccess | None = STORE) -> dict[str, Any]:
     dsn = "postgresql://local/x"
-    return dev_settings(own, ports=PORTS, dsn=dsn, password_file=Path("/p"), tokens=Path("/t"), store=store)
+    files = {"password_file": Path("/p"), "tokens": Path("/t"), "signing": Path("/w")}
+    return dev_settings(own, ports=PORTS, dsn=dsn, store=store, **files)
+
+
+def test_webhooks_on_this_machine_are_open_and_messages_signed_besides_what_own_settings_say() -> None:
+    assert settings({})["webhook"] == {
+        "require_https": False,
+        "signing": {"secrets_file": "/w"},
+        "allow_networks": ["127.0.0.0/8", "::1/128"],
+        "ports": [443, 8243, "1024-65535"],
+    }
+    own = {"webhook": {"allow_networks": "10.0.0.0/8", "ports": [9443], "signing": {"secrets_file": "/mine"}}}
+    made = settings(own)["webhook"]
+    assert made["allow_networks"] == ["10.0.0.0/8", "127.0.0.0/8", "::1/128"]
+    assert (made["ports"], made["signing"]) == ([9443, "1024-65535"], {"secrets_file": "/mine"})
+
+
+def test_the_secret_that_signs_is_made_once(tmp_path: Path) -> None:
+    first = signing_secret(tmp_path / "signing")
+    assert (signing_secret(tmp_path / "signing"), first[:6]) == (first, "whsec_")
+    assert (tmp_path / "signing").stat().st_mode & 0o777 == 0o600
 
 
 def test_without_own_settings_everything_is_local_and_open() -> None:

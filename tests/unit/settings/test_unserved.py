@@ -23,8 +23,6 @@ def test_the_smallest_settings_are_served_whole() -> None:
 @pytest.mark.parametrize(
     ("over", "name"),
     [
-        ({"webhook__signing": SIGNING}, "webhook.signing"),
-        ({"webhook__endpoints": [{**ENDPOINT, "signing": SIGNING}]}, "webhook.endpoints[0].signing"),
         ({"offload__sse": {"type": "kms"}}, "offload.sse"),
     ],
 )

@@ -53,7 +53,7 @@ def line_of(**over: Any) -> str:
         ("webhook__allow_hosts", ["*"], "webhook.allow_hosts[0]: '*' is neither a host nor *.suffix"),
         ("webhook__allow_hosts", ["https://a/"], "webhook.allow_hosts[0]: 'https://a/' is neither a host nor"),
         ("webhook__allow_networks", ["10.0.0.0/99"], "webhook.allow_networks[0]: "),
-        ("webhook__signing", {}, "webhook.signing: needs exactly one kind of key"),
+        ("webhook__signing", {}, "webhook.signing: needs a key; give secrets_file, ed25519_key_file, or both"),
         ("offload__sse", {"type": "s3", "key_id": "k"}, "offload.sse: has a key_id without type: kms"),
         ("routes", {}, "routes: must be a list"),
     ],
