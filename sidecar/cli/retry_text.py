@@ -21,6 +21,7 @@ WAITS = {
     "endpoint_paused": "its endpoint asked for a pause",
     "backoff": "its time has not come",
     "turn": "nothing but its turn",
+    OwnReason.CONNECTIONS_BUSY: "all connections to its host were in use (webhook.concurrency)",
     OwnReason.RESOLVER_AWAY: "the sidecar can resolve no names, its own neither",
     OwnReason.KEY_MANAGER_AWAY: "its service user gets no token; the log says why (credentials.unavailable)",
     OwnReason.KEY_MANAGER_REFUSES: "the key manager refuses its service user (see credentials.unavailable in the log)",

@@ -76,6 +76,7 @@ _FAILURES: Mapping[FailureKind, DeliveryReason] = MappingProxyType(
         FailureKind.CONNECT: DeliveryReason.CONNECT,
         FailureKind.TLS: DeliveryReason.TLS,
         FailureKind.RESET: DeliveryReason.RESET,
+        FailureKind.POOL: DeliveryReason.TIMEOUT,
         FailureKind.TIMEOUT_CONNECT: DeliveryReason.TIMEOUT,
         FailureKind.TIMEOUT: DeliveryReason.TIMEOUT,
         FailureKind.BAD_RESPONSE: DeliveryReason.BAD_RESPONSE,

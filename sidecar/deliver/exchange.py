@@ -151,8 +151,8 @@ class Exchange:
             body=content.body,
             timeout=self._timeout,
         )
-        if isinstance(answer, Failure) and answer.kind is FailureKind.DNS and self._guard.resolver_away:
-            return PutOff(OwnReason.RESOLVER_AWAY, RESOLVER_PAUSE)
+        if isinstance(answer, Failure) and (ours := self._ours(answer.kind)) is not None:
+            return ours
         seconds = time.monotonic() - began
         decision = decide(answer, self._silence)
         wait = 0.0
@@ -161,6 +161,14 @@ class Exchange:
         attempt = Attempt(decision, seconds, wait, answer)
         self._told(message, content, attempt)
         return attempt
+
+    def _ours(self, kind: FailureKind) -> PutOff | None:
+        """Tell a failure that says nothing about the webhook."""
+        if kind is FailureKind.POOL:
+            return PutOff(OwnReason.CONNECTIONS_BUSY, PUT_OFF)
+        if kind is FailureKind.DNS and self._guard.resolver_away:
+            return PutOff(OwnReason.RESOLVER_AWAY, RESOLVER_PAUSE)
+        return None
 
     def _unready(self, message: Message, unready: Unready) -> PutOff:
         # While nothing is claimed for the endpoint its messages need no later time of their own: they come as soon as

@@ -61,6 +61,7 @@ class OwnReason(StrEnum):
     NOT_ALIVE = "not_alive"  # this worker may be thought dead, so it sends nothing
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
+    CONNECTIONS_BUSY = "connections_busy"  # webhook.concurrency.per_host or total left it no place in time
     RESOLVER_AWAY = "resolver_unavailable"  # names cannot be resolved, our own neither
     KEY_MANAGER_AWAY = "key_manager_unavailable"  # it does not answer, or not with a token
     KEY_MANAGER_REFUSES = "key_manager_refused"  # it refuses the service user

@@ -51,6 +51,10 @@ class Connector(aiohttp.TCPConnector):
 
     _origins: dict[str, Origin] | None = None
 
+    def crowded(self, origin: Origin) -> bool:
+        """Tell whether every connection to an origin that there may be is in use."""
+        return self._available_connections(origin.connection_key) <= 0
+
     def locate(self, url: str) -> tuple[Origin, str] | None:
         """Split an absolute URL into its origin and the target on it; None for what is left to aiohttp."""
         slash = url.find("/", url.find("://") + 3)

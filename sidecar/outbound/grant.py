@@ -143,6 +143,7 @@ def _silence(failure: Failure) -> str:
         FailureKind.DNS: "its name cannot be resolved",
         FailureKind.CONNECT: "it cannot be connected to",
         FailureKind.TLS: "its certificate or TLS is not accepted",
+        FailureKind.POOL: "all connections to it are in use",
         FailureKind.TIMEOUT_CONNECT: "no connection in time",
         FailureKind.RESET: "the connection broke",
         FailureKind.TIMEOUT: "it did not answer in time",

@@ -22,7 +22,8 @@ class FailureKind(StrEnum):
     DNS = "dns"
     CONNECT = "connect"  # refused, unreachable, or an address or header that cannot be sent at all
     TLS = "tls"
-    TIMEOUT_CONNECT = "timeout_connect"  # no connection in time, waiting for a free one included
+    POOL = "pool"  # ours: no free place in the pool in time, all connections to that host are in use
+    TIMEOUT_CONNECT = "timeout_connect"  # no connection in time
     RESET = "reset"
     TIMEOUT = "timeout"
     BAD_RESPONSE = "bad_response"  # not HTTP
@@ -92,6 +93,8 @@ async def send(
         if response is None:
             # What cannot be rendered (a ValueError) is found out before the first byte is written.
             sent = outgoing.sent and not isinstance(error, ValueError)
+            if kind is FailureKind.TIMEOUT_CONNECT and _crowded(session, url):
+                kind = FailureKind.POOL
             return Failure(kind, sent=sent, detail=tls_fault(error) if kind is FailureKind.TLS else "")
         return Reply(response.status, response.raw_headers, _joined(parts, max_response), truncated=True, broken=kind)
     finally:
@@ -107,6 +110,13 @@ def tls_fault(error: BaseException) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return cause.verify_message
     return "" if cause is None else (cause.reason or "").replace("_", " ").lower()
+
+
+def _crowded(session: aiohttp.ClientSession, url: str) -> bool:
+    """Tell whether a request waited for a place in the pool; had it been connecting, it had one, and left it by now."""
+    connector = session.connector
+    place = connector.locate(url) if isinstance(connector, Connector) else None
+    return place is not None and isinstance(connector, Connector) and connector.crowded(place[0])
 
 
 async def _begin(

@@ -1,6 +1,7 @@
 """One request against servers that behave, and against servers that do not."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -217,15 +218,26 @@ async def test_a_header_that_cannot_be_sent_sends_nothing(
 
 
 @pytest.mark.parametrize(("connect", "total"), [(0.05, 20), (60, 0.1)], ids=["connect", "total"])
-async def test_no_connection_in_time_sent_nothing(connect: float, total: float, server: Server) -> None:
+async def test_no_place_in_the_pool_in_time_sent_nothing(connect: float, total: float, server: Server) -> None:
     port = await server(silent)
     async with webhook_session(connect_timeout=connect, per_host=1) as session:
         holder = asyncio.create_task(call(session, port, timeout=20))
         await asyncio.sleep(0)
-        assert await call(session, port, timeout=total) == Failure(FailureKind.TIMEOUT_CONNECT, sent=False)
+        assert await call(session, port, timeout=total) == Failure(FailureKind.POOL, sent=False)
         holder.cancel()
         with suppress(asyncio.CancelledError):
             await holder
+
+
+async def test_a_connection_that_is_not_made_in_time_sent_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as first:
+        address = listener.getsockname()
+        first.connect(address)  # nobody accepts, so that the next one waits for a place in the backlog
+        async with webhook_session(connect_timeout=0.3, per_host=1) as session:
+            answers = await asyncio.gather(*(call(session, address[1], timeout=20) for _ in range(2)))
+    kinds = {answer.kind for answer in answers if isinstance(answer, Failure)}
+    assert FailureKind.TIMEOUT_CONNECT in kinds
+    assert all(isinstance(answer, Failure) and not answer.sent for answer in answers)
 
 
 @pytest.mark.parametrize(

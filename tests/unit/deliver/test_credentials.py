@@ -183,6 +183,15 @@ async def test_while_no_name_can_be_resolved_messages_are_put_off_and_no_circuit
     assert (bench.deliver.full_endpoints(), await bench.deliver.places(HERE, 5)) == ([HERE], 0)
 
 
+async def test_a_message_that_found_all_connections_in_use_is_put_off_untried() -> None:
+    bench = Bench(*[Failure(FailureKind.POOL, sent=False)] * THRESHOLD)
+    await bench.handle(*(make_delivery(claim=claim) for claim in range(THRESHOLD)))
+    assert {(end.state, end.attempted, end.reason) for end in bench.ledger.ends} == {
+        ("open", False, "connections_busy")
+    }
+    assert bench.endpoints.written == []
+
+
 def test_what_was_put_off_for_the_resolver_is_claimed_again_in_time() -> None:
     now = [0.0]
     waits = Waits(ServiceUsers(), clock=lambda: now[0])

@@ -27,6 +27,7 @@ FAILURES = {
     FailureKind.DNS: Reason.DNS,
     FailureKind.CONNECT: Reason.CONNECT,
     FailureKind.TLS: Reason.TLS,
+    FailureKind.POOL: Reason.TIMEOUT,
     FailureKind.TIMEOUT_CONNECT: Reason.TIMEOUT,
     FailureKind.TIMEOUT: Reason.TIMEOUT,
     FailureKind.RESET: Reason.RESET,
