@@ -206,6 +206,8 @@ class Deliver:
         return attempt
 
     async def _end(self, message: Message, attempt: Attempt | PutOff) -> None:
+        if isinstance(attempt, PutOff):
+            self._metrics.delivery_put_off(attempt.reason)
         await self._commit(ended(message, attempt, policy=self._policy, random=self._random))
 
     async def _commit(self, end: DeliveryEnd | RetryEnd) -> None:
@@ -216,7 +218,6 @@ class Deliver:
 
     def _put_off(self, message: Message, put_off: PutOff) -> None:
         self._waits.put_off(message.endpoint, put_off)
-        self._metrics.delivery_put_off(put_off.reason)
         self._log.info(
             Event.DELIVERY_PUT_OFF,
             job_id=str(message.job_id),

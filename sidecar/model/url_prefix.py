@@ -3,12 +3,14 @@
 import re
 from dataclasses import dataclass
 from typing import Self
+from unicodedata import normalize
 from urllib.parse import unquote
 
 from sidecar.model.callback_url import WebhookUrl, parse_webhook_url
 
-# An encoded slash, backslash, percent sign or NUL: servers differ in whether, and how often, they decode them.
-_AMBIGUOUS = re.compile(r"%(?:2f|5c|25|00)", re.IGNORECASE)
+# An encoded slash, backslash, percent sign or NUL: servers differ in whether, and how often, they decode them. What
+# begins an overlong UTF-8 sequence, and what is no escape at all (%u002e): some servers decode those, too.
+_AMBIGUOUS = re.compile(r"%(?:2f|5c|25|00|c0|c1)|%(?![0-9a-f]{2})", re.IGNORECASE)
 _DOTS = frozenset({".", ".."})
 
 
@@ -58,6 +60,11 @@ class UrlPrefix:
 
 def leads_astray(path: str) -> bool:
     """Tell whether a server may take a path for another: dot segments, also encoded or with parameters (``..;``)."""
-    if _AMBIGUOUS.search(path):
-        return True
-    return any(unquote(segment).partition(";")[0] in _DOTS for segment in path.split("/"))
+    return _AMBIGUOUS.search(path) is not None or any(map(_strays, path.split("/")))
+
+
+def _strays(segment: str) -> bool:
+    text = unquote(segment)
+    if not text.isascii():  # full-width dots and slashes become plain ones where a server folds compatible forms
+        text = normalize("NFKC", text)
+    return text.partition(";")[0] in _DOTS or "/" in text or "\\" in text

@@ -8,7 +8,7 @@ from sidecar.model.callback_url import parse_webhook_url
 from sidecar.model.url_prefix import UrlPrefix
 from sidecar.outbound.users import ServiceUser
 
-_REMEMBERED = 4096  # answers that are kept
+_REMEMBERED = 1024  # answers that are kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Service users: as whom a message is sent. Each kind tells its credentials, and whether a refusal makes new ones."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +11,8 @@ from sidecar.outbound.certificates import CertificatePool
 from sidecar.outbound.requests import Failure, Reply
 from sidecar.outbound.tokens import Token, TokenSource, Unready
 from sidecar.settings.secrets import LiveSecret
+
+_FIELD = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\Z")  # RFC 9110, section 5.5, without obs-text
 
 WAIT_FOR_FILE = 10.0
 """Seconds until messages come again whose service user has a file that cannot be read."""
@@ -119,6 +122,9 @@ class HeaderUser:
         render: Makes the value of the secret.
         told: Told why the secret cannot be read.
         kind: The kind of user.
+
+    Raises:
+        ConfigError: The value cannot stand in a header.
     """
 
     blocked = False
@@ -129,6 +135,7 @@ class HeaderUser:
         self._secret = secret
         self._render = render
         self._told = told
+        self._made(secret.current())
 
     async def credentials(self) -> Credentials | Unready:
         """Return the header."""
@@ -149,7 +156,10 @@ class HeaderUser:
         """Have nothing to let go."""
 
     def _made(self, secret: str) -> Credentials:
-        return Credentials(((self._header, self._render(secret)),))
+        value = self._render(secret)
+        if not _FIELD.match(value):
+            raise ConfigError(f"the value of {self._header} holds what no header may hold; give one line of ASCII text")
+        return Credentials(((self._header, value),))
 
 
 class CertificateUser:

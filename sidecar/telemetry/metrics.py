@@ -50,7 +50,7 @@ class Metrics(Collector):
         self._callbacks = Counter(dict.fromkeys(Verdict, 0))
         reasons = (OK, *DeliveryReason)
         self._deliveries = Counter({(reason, name): 0 for name in (*endpoints, OTHER) for reason in reasons})
-        self._put_off = Counter(dict.fromkeys(OwnReason, 0))
+        self._put_off: Counter[OwnReason] = Counter(dict.fromkeys(set(OwnReason) - {OwnReason.RELEASED}, 0))
         self._tokens = Counter(dict.fromkeys((OK, *TOKEN_TROUBLES), 0))
         self._refusals = Counter({(stage, reason): 0 for stage in EGRESS_STAGES for reason in EgressReason})
         self._accept_seconds = Histogram("sidecar_accept_seconds", "Time from a request's head to its answer.")

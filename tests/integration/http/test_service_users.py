@@ -332,6 +332,12 @@ async def test_a_static_header_is_sent_under_its_prefix_only(site: Site) -> None
     assert "SECRET" not in str(site.lines.events())
 
 
+@pytest.mark.parametrize("value", ["one\ntwo", "\u00e4", " padded"])
+async def test_a_value_that_no_header_may_hold_keeps_the_sidecar_from_starting(site: Site, value: str) -> None:
+    with pytest.raises(ConfigError, match="the value of x-api-key holds what no header may hold"):
+        site.exchange({"type": "header", "header": "x-api-key", "value_file": str(site.file("value", value))})
+
+
 class Mutual:
     """A webhook that lets in only those whose certificate an authority of its own has signed."""
 

@@ -25,6 +25,7 @@ def covers(prefix: str, url: str) -> bool:
         (CRM, "HTTPS://GW.Corp.EXAMPLE:8243/crm/1.0/results"),
         (CRM, "https://gw.corp.example:8243/crm/1.0//results"),
         (CRM, "https://gw.corp.example:8243/crm/1.0/a%20b;v=1/c..d/.hidden/..."),
+        (CRM, "https://gw.corp.example:8243/crm/1.0/Gr%C3%BC%C3%9Fe/%E6%97%A5"),
         ("https://gw.corp.example:8243/crm", "https://gw.corp.example:8243/crm"),
         ("https://gw.corp.example:8243/crm", "https://gw.corp.example:8243/crm?x=1"),
         ("https://gw.corp.example:8243/crm", "https://gw.corp.example:8243/crm/x"),
@@ -78,6 +79,13 @@ def test_what_lies_under_a_prefix_is_covered(prefix: str, url: str) -> None:
         "https://gw.corp.example:8243/crm/1.0/..\\hr",
         "https://gw.corp.example:8243/crm/1.0/a%2Fb",
         "https://gw.corp.example:8243/crm/1.0/a%00",
+        "https://gw.corp.example:8243/crm/1.0/%c0%ae%c0%ae/hr",
+        "https://gw.corp.example:8243/crm/1.0/..%c0%afhr",
+        "https://gw.corp.example:8243/crm/1.0/%u002e%u002e/hr",
+        "https://gw.corp.example:8243/crm/1.0/%ef%bc%8e%ef%bc%8e/hr",
+        "https://gw.corp.example:8243/crm/1.0/%e2%80%a5/hr",
+        "https://gw.corp.example:8243/crm/1.0/..%ef%bc%8fhr",
+        "https://gw.corp.example:8243/crm/1.0/a%ZZ",
     ],
 )
 def test_no_trick_gets_credentials_to_another_place(url: str) -> None:
