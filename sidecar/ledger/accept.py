@@ -1,9 +1,12 @@
 """Storing new jobs."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import orjson
+
+from sidecar.ledger.batch import as_json
 from sidecar.ledger.group_commit import AGAIN, Again
 from sidecar.ledger.link import Link
 from sidecar.ledger.ownership import Ownership
@@ -11,7 +14,6 @@ from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation
 from sidecar.model.job import KeyTaken, NewJob, Stored
-from sidecar.model.route import ServiceCall
 
 CALL_OVERHEAD = 512  # bytes that a call brings, about
 
@@ -41,7 +43,10 @@ class AcceptKind:
     async def flush(self, link: Link, jobs: Sequence[NewJob], /) -> Sequence[Stored | KeyTaken | Again | LedgerError]:
         """Store the jobs and hand their owned calls over."""
         worker = self._ownership.living()
-        rows = await link.fetch(self._queries.accept, worker, *job_columns(jobs), *call_columns(jobs))
+        headers = [job.headers if job.kept_headers is None else job.kept_headers for job in jobs]
+        bodies = [job.body for job in jobs]
+        cells, calls = as_json(list(map(job_row, jobs))), as_json(call_rows(jobs))
+        rows = await link.fetch(self._queries.accept, worker, cells, headers, bodies, calls)
         results: list[Stored | KeyTaken | Again | LedgerError] = [AGAIN] * len(jobs)
         owned: list[Invocation] = []
         for place, created_at, deadline_at in rows:
@@ -93,51 +98,40 @@ def owned_calls(job: NewJob, *, worker: int, deadline_at: datetime) -> list[Invo
     ]
 
 
-def job_columns(jobs: Sequence[NewJob]) -> Sequence[Sequence[object]]:
-    """Turn jobs into the columns that the statement unnests."""
-    return tuple(
-        zip(
-            *(
-                (
-                    job.job_id,
-                    job.correlation_id,
-                    job.application,
-                    job.route,
-                    job.method,
-                    job.callback_url,
-                    job.endpoint,
-                    job.gather,
-                    job.deadline,
-                    job.headers if job.kept_headers is None else job.kept_headers,
-                    job.body,
-                    job.traceparent,
-                    job.links_base,
-                    len(job.calls),
-                    *(
-                        (None, None, None, None)
-                        if (key := job.idempotency) is None
-                        else (key.scope, key.key, key.fingerprint, key.ttl)
-                    ),
-                    job.stored,
-                    job.upload_url,
-                )
-                for job in jobs
-            ),
-            strict=True,
-        )
-    )
+def job_row(job: NewJob) -> Mapping[str, object]:
+    """Tell the plain cells of a job."""
+    row = {
+        "job_id": job.job_id,
+        "correlation_id": job.correlation_id,
+        "application": job.application,
+        "route": job.route,
+        "method": job.method,
+        "callback_url": job.callback_url,
+        "endpoint": job.endpoint,
+        "gather": job.gather,
+        "deadline": job.deadline,
+        "traceparent": job.traceparent,
+        "links_base": job.links_base,
+        "upload_url": job.upload_url,
+        "services": len(job.calls),
+    }
+    if job.stored is not None:
+        row["stored"] = job.stored.decode()
+    if (key := job.idempotency) is not None:
+        row |= {"scope": key.scope, "key": key.key, "digest": key.fingerprint.hex(), "ttl": key.ttl}
+    return row
 
 
-def call_columns(jobs: Sequence[NewJob]) -> Sequence[Sequence[object]]:
-    """Turn the calls of jobs into the columns that the statement unnests; the first is the job's place."""
-    rows = [
-        call_row(place, call, owned)
+def call_rows(jobs: Sequence[NewJob]) -> list[Mapping[str, object]]:
+    """Tell the cells of the calls of all jobs; ``n`` is the job's place."""
+    return [
+        {
+            "n": place,
+            "service": call.service,
+            "service_key": call.service_key,
+            "call": orjson.Fragment(call.dump()),
+            "owned": owned,
+        }
         for place, job in enumerate(jobs, 1)
         for call, owned in zip(job.calls, job.owned, strict=True)
     ]
-    return tuple(zip(*rows, strict=True)) or ((), (), (), (), ())
-
-
-def call_row(place: int, call: ServiceCall, owned: bool) -> tuple[object, ...]:  # noqa: FBT001 - one cell of a row
-    """Build one row of :func:`call_columns`."""
-    return (place, call.service, call.service_key, call.dump(), owned)

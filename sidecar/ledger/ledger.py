@@ -26,7 +26,7 @@ from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.pulse import Pulse
 from sidecar.ledger.redrive import Redrive
 from sidecar.ledger.registry import Registry
-from sidecar.ledger.release import FencedKind, finish_row, release_row, won
+from sidecar.ledger.release import FencedKind, won
 from sidecar.ledger.retries import Retries
 from sidecar.ledger.server import check_server
 from sidecar.ledger.sqlfiles import load_queries
@@ -82,13 +82,11 @@ class Ledger(Duties):
         accept, record = AcceptKind(queries, ownership), RecordKind(queries, ownership, patient=False)
         keep = RecordKind(queries, ownership, patient=True)
         held = ownership.registry
-        self._finish = self._hot.queue(
-            FencedKind("finish", query=queries.finish, table="delivery", cells=finish_row, results=won, registry=held)
+        self._finish: Queue[DeliveryEnd, bool] = self._hot.queue(
+            FencedKind("finish", query=queries.finish, table="delivery", results=won, registry=held)
         )
-        self._release = self._hot.queue(
-            FencedKind(
-                "release", query=queries.release, table="invocation", cells=release_row, results=won, registry=held
-            )
+        self._release: Queue[Release, bool] = self._hot.queue(
+            FencedKind("release", query=queries.release, table="invocation", results=won, registry=held)
         )
         self._record, self._record_large = self._hot.queue(record), self._large.queue(record)
         self._keep, self._keep_large = self._hot.queue(keep), self._large.queue(keep)

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from sidecar.ledger.batch import as_json
 from sidecar.ledger.group_commit import Again
 from sidecar.ledger.link import Link, Rows
 from sidecar.ledger.ownership import Ownership
@@ -44,9 +45,11 @@ class RecordKind:
         worker = self._ownership.living()
         lo, hi = items[0].job_id, items[-1].job_id
         digests = [item.digest() for item in items]
-        columns = zip(*map(outcome_row, items), strict=True)
-        full = self._ownership.full_endpoints()
-        rows = await link.fetch(self._queries.record, lo, hi, worker, list(full), *columns, digests)
+        ids = [item.job_id for item in items]
+        headers, bodies = [item.headers for item in items], [item.body for item in items]
+        full = list(self._ownership.full_endpoints())
+        cells = as_json([outcome_row(item) for item in items])
+        rows = await link.fetch(self._queries.record, lo, hi, worker, full, ids, cells, headers, bodies, digests)
         results: list[Recorded | Again | LedgerError | None] = [None] * len(items)
         messages: list[Delivery] = []
         for row in rows:
@@ -83,23 +86,22 @@ class RecordKind:
         return [verdict(found.get(place), digest) for place, digest in enumerate(digests)]
 
 
-def outcome_row(item: Outcome) -> tuple[object, ...]:
-    """Turn an outcome into its cells."""
-    fence = item.fence
-    return (
-        item.job_id,
-        item.service,
-        item.outcome,
-        item.status,
-        item.kind,
-        item.reason,
-        item.status_code,
-        None if fence is None else fence.worker,
-        None if fence is None else fence.claim,
-        item.headers,
-        item.body,
-        item.stored,
-    )
+def outcome_row(item: Outcome) -> Mapping[str, object]:
+    """Tell the plain cells of an outcome."""
+    row = {
+        "job_id": item.job_id,
+        "service": item.service,
+        "outcome": item.outcome,
+        "status": item.status,
+        "kind": item.kind,
+        "reason": item.reason,
+        "code": item.status_code,
+    }
+    if item.fence is not None:
+        row |= {"worker": item.fence.worker, "claim": item.fence.claim}
+    if item.stored is not None:
+        row["stored"] = item.stored.decode()
+    return row
 
 
 def delivery(row: Mapping[str, Any], item: Outcome | None) -> Delivery:

@@ -1,13 +1,12 @@
 """Ends of ownership: narrow writes, fenced by worker and claim, so that repeating them is harmless."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+from sidecar.ledger.batch import as_json
 from sidecar.ledger.link import Link
 from sidecar.ledger.registry import Registry, Table
-from sidecar.model.delivery import DeliveryEnd
-from sidecar.model.invocation import Release
 
 NARROW = 512  # bytes, at most, that such a row brings
 
@@ -39,7 +38,7 @@ class FencedKind(Generic[E, R]):
         name: The kind's name in the statistics.
         query: The statement; it returns the place in the batch of each row that was still ours.
         table: Which rows end to be held.
-        cells: Turns an end into its cells.
+        cells: Tells an end's cells by name; the end itself has them where nothing is said.
         results: Tells from the rows returned, and the size of the batch, what came of each.
         registry: What this process holds.
     """
@@ -52,9 +51,9 @@ class FencedKind(Generic[E, R]):
         *,
         query: str,
         table: Table,
-        cells: Callable[[E], tuple[object, ...]],
         results: Callable[[Sequence[Any], int], Sequence[R]],
         registry: Registry,
+        cells: Callable[[E], Mapping[str, object]] | None = None,
     ) -> None:
         self.name = name
         self._query = query
@@ -77,42 +76,11 @@ class FencedKind(Generic[E, R]):
 
     async def flush(self, link: Link, items: Sequence[E], /) -> Sequence[R]:
         """Store the ends."""
-        columns = zip(*map(self._cells, items), strict=True)
-        rows = await link.fetch(self._query, items[0].job_id, items[-1].job_id, *columns)
+        cells = items if self._cells is None else list(map(self._cells, items))
+        rows = await link.fetch(self._query, items[0].job_id, items[-1].job_id, as_json(cells))
         for item in items:
             self._registry.drop(self._table, item.job_id, item.service, item.claim)
         return self._results(rows, len(items))
-
-
-def release_row(item: Release) -> tuple[object, ...]:
-    """Turn a release into its cells."""
-    return (
-        item.job_id,
-        item.service,
-        item.worker,
-        item.claim,
-        item.acknowledged,
-        item.unsure,
-        item.retry_in,
-        item.status,
-        item.reason,
-        item.attempted,
-    )
-
-
-def finish_row(item: DeliveryEnd) -> tuple[object, ...]:
-    """Turn the end of a delivery into its cells."""
-    return (
-        item.job_id,
-        item.service,
-        item.worker,
-        item.claim,
-        item.state,
-        item.status,
-        item.reason,
-        item.retry_in,
-        item.attempted,
-    )
 
 
 def won(rows: Sequence[Sequence[int]], count: int) -> list[bool]:

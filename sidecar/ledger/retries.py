@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.claims import PAGE, DueScan, WorkPage, work_page
-from sidecar.ledger.group_commit import Lane
+from sidecar.ledger.group_commit import Lane, Queue
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.release import FencedKind, won
@@ -43,10 +43,8 @@ class Retries:
                 "start_retry", query=queries.start_retry, table="delivery", cells=start_row, results=won, registry=held
             )
         )
-        self._ends = lane.queue(
-            FencedKind(
-                "finish_retry", query=queries.finish_retry, table="retry", cells=end_row, results=where, registry=held
-            )
+        self._ends: Queue[RetryEnd, RetryState | None] = lane.queue(
+            FencedKind("finish_retry", query=queries.finish_retry, table="retry", results=where, registry=held)
         )
 
     async def begin(self, end: DeliveryEnd) -> bool:
@@ -100,35 +98,18 @@ def where(rows: Sequence[tuple[int, str]], count: int) -> list[RetryState | None
     return result
 
 
-def start_row(item: DeliveryEnd) -> tuple[object, ...]:
-    """Turn a failed first attempt into its cells."""
-    return (
-        item.job_id,
-        item.service,
-        item.worker,
-        item.claim,
-        item.status,
-        item.reason,
-        item.seconds,
-        min(max(item.retry_in, item.retry_after), item.budget),
-    )
-
-
-def end_row(item: RetryEnd) -> tuple[object, ...]:
-    """Turn the end of a retry into its cells."""
-    return (
-        item.job_id,
-        item.service,
-        item.worker,
-        item.claim,
-        item.verdict,
-        item.status,
-        item.reason,
-        item.seconds,
-        item.delay,
-        item.wait,
-        item.budget,
-    )
+def start_row(item: DeliveryEnd) -> Mapping[str, object]:
+    """Tell the cells of a failed first attempt."""
+    return {
+        "job_id": item.job_id,
+        "service": item.service,
+        "worker": item.worker,
+        "claim": item.claim,
+        "status": item.status,
+        "reason": item.reason,
+        "seconds": item.seconds,
+        "wait": min(max(item.retry_in, item.retry_after), item.budget),
+    }
 
 
 def claimed_retry(row: Mapping[str, Any], *, worker: int) -> Retry:

@@ -2,13 +2,16 @@
 -- that was stored, `n` being its place in the batch; a job that is missing lost its key to an earlier one.
 -- An expired key is taken over. Keys are inserted in order, so that two batches cannot deadlock.
 WITH x AS MATERIALIZED (
-    SELECT x.*, now() + make_interval(secs => x.deadline) AS deadline_at
-    FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                $10::float8[], $11::bytea[], $12::bytea[], $13::text[], $14::text[], $15::int[],
-                $16::text[], $17::text[], $18::bytea[], $19::float8[], $20::bytea[], $21::text[])
+    SELECT x.*, now() + make_interval(secs => x.deadline) AS deadline_at, convert_to(x.stored, 'UTF8') AS object,
+           decode(x.digest, 'hex') AS fingerprint
+    FROM ROWS FROM (json_to_recordset($2::json) AS (
+             job_id uuid, correlation_id text, application text, route text, method text, callback_url text,
+             endpoint text, gather text, deadline float8, traceparent text, links_base text, upload_url text,
+             stored text, services int, scope text, key text, digest text, ttl float8),
+             unnest($3::bytea[]), unnest($4::bytea[]))
          WITH ORDINALITY AS x (job_id, correlation_id, application, route, method, callback_url, endpoint, gather,
-                               deadline, headers, body, traceparent, links_base, services,
-                               scope, key, fingerprint, ttl, object, upload_url, n)
+                               deadline, traceparent, links_base, upload_url, stored, services, scope, key, digest, ttl,
+                               headers, body, n)
 ), k AS (
     INSERT INTO idempotency (scope, key, job_id, fingerprint, expires_at)
     SELECT scope, key, job_id, fingerprint, now() + make_interval(secs => ttl)
@@ -32,10 +35,10 @@ WITH x AS MATERIALIZED (
     SELECT job_id, '', object, now() FROM a WHERE object IS NOT NULL
 ), i AS (
     INSERT INTO invocation (job_id, service, service_key, call, worker, claim, claimed_at, next_attempt_at, deadline_at)
-    SELECT a.job_id, s.service, s.service_key, s.call,
+    SELECT a.job_id, s.service, s.service_key, convert_to(s.call::text, 'UTF8'),
            CASE WHEN s.owned THEN $1::bigint END, s.owned::int, CASE WHEN s.owned THEN now() END,
            CASE WHEN s.owned THEN NULL ELSE now() END, a.deadline_at
-    FROM a JOIN unnest($22::bigint[], $23::text[], $24::text[], $25::bytea[], $26::bool[])
-                AS s (n, service, service_key, call, owned) ON s.n = a.n
+    FROM a JOIN json_to_recordset($5::json) AS s (n bigint, service text, service_key text, call json, owned bool)
+         ON s.n = a.n
 )
 SELECT n, now() AS created_at, deadline_at FROM a

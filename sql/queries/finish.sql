@@ -7,8 +7,9 @@ UPDATE delivery d SET
     last_status = CASE WHEN c.attempted THEN c.status ELSE d.last_status END,
     last_reason = CASE WHEN c.attempted THEN c.reason ELSE coalesce(c.reason, d.last_reason) END,
     finished_at = CASE c.state WHEN 'open' THEN NULL ELSE now() END
-FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::int[], $9::text[], $10::float8[],
-            $11::bool[])
+FROM ROWS FROM (json_to_recordset($3::json) AS (
+         job_id uuid, service text, worker bigint, claim int, state text, status int, reason text, retry_in float8,
+         attempted bool))
      WITH ORDINALITY AS c (job_id, service, worker, claim, state, status, reason, retry_in, attempted, n)
 WHERE d.job_id = c.job_id AND d.service = c.service AND d.job_id BETWEEN $1::uuid AND $2::uuid
   AND d.worker = c.worker AND d.claim = c.claim AND d.state = 'open'

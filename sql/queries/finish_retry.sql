@@ -8,8 +8,9 @@ WITH o AS MATERIALIZED (
            CASE c.verdict WHEN 'delivered' THEN 'delivered' WHEN 'failed' THEN 'failed' WHEN 'deferred' THEN 'pending'
                 ELSE CASE WHEN now() + make_interval(secs => c.delay) <= x.edge THEN 'pending' ELSE 'failed' END
            END AS state
-    FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::int[], $9::text[], $10::float8[],
-                $11::float8[], $12::float8[], $13::float8[])
+    FROM ROWS FROM (json_to_recordset($3::json) AS (
+             job_id uuid, service text, worker bigint, claim int, verdict text, status int, reason text, seconds float8,
+             delay float8, wait float8, budget float8))
          WITH ORDINALITY AS c (job_id, service, worker, claim, verdict, code, reason, seconds, delay, wait, budget, n)
     JOIN oas_webhook_retry r ON r.job_id = c.job_id AND r.service = c.service
     LEFT JOIN endpoint e ON e.endpoint = r.endpoint

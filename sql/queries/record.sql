@@ -5,10 +5,13 @@
 -- Locks are taken job before invocation before delivery; counting `lk` takes the job locks first.
 -- One row for each winner, with its delivery if it has one, and one for each aggregate; `n` is the place in the batch.
 WITH c AS MATERIALIZED (
-    SELECT * FROM unnest($5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::int[],
-                         $12::bigint[], $13::int[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bytea[])
-         WITH ORDINALITY AS c (job_id, service, outcome, status, kind, reason, code,
-                               worker, claim, headers, body, object, sha256, n)
+    SELECT c.*, convert_to(c.stored, 'UTF8') AS object
+    FROM ROWS FROM (json_to_recordset($6::json) AS (
+             job_id uuid, service text, outcome text, status text, kind text, reason text, code int, worker bigint,
+             claim int, stored text),
+             unnest($7::bytea[]), unnest($8::bytea[]), unnest($9::bytea[]))
+         WITH ORDINALITY AS c (job_id, service, outcome, status, kind, reason, code, worker, claim, stored,
+                               headers, body, sha256, n)
 ), lk AS MATERIALIZED (
     SELECT job_id FROM job
     WHERE job_id = ANY ($5::uuid[]) AND job_id BETWEEN $1::uuid AND $2::uuid AND gather = 'all'

@@ -10,8 +10,9 @@ UPDATE invocation i SET
                    THEN ledger_history(coalesce(i.history, '[]'), c.status, c.reason, NULL) ELSE i.history END,
     last_status = CASE WHEN c.attempted THEN c.status ELSE i.last_status END,
     last_reason = CASE WHEN c.attempted THEN c.reason ELSE i.last_reason END
-FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::bool[], $8::bool[], $9::float8[], $10::int[],
-            $11::text[], $12::bool[])
+FROM ROWS FROM (json_to_recordset($3::json) AS (
+         job_id uuid, service text, worker bigint, claim int, acknowledged bool, unsure bool, retry_in float8, status int,
+         reason text, attempted bool))
      WITH ORDINALITY AS c (job_id, service, worker, claim, acknowledged, unsure, retry_in, status, reason, attempted, n)
 WHERE i.job_id = c.job_id AND i.service = c.service AND i.job_id BETWEEN $1::uuid AND $2::uuid
   AND i.worker = c.worker AND i.claim = c.claim AND i.outcome IS NULL

@@ -3,8 +3,8 @@
 -- that was made of a small one for this attempt; another small one stays in payload until it is moved. `n` is the place in
 -- the batch of each row that was still owned.
 WITH c AS MATERIALIZED (
-    SELECT * FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::int[], $8::text[], $9::float8[],
-                         $10::float8[])
+    SELECT * FROM ROWS FROM (json_to_recordset($3::json) AS (
+             job_id uuid, service text, worker bigint, claim int, status int, reason text, seconds float8, wait float8))
          WITH ORDINALITY AS c (job_id, service, worker, claim, code, reason, seconds, wait, n)
 ), u AS (
     UPDATE delivery d SET state = 'retrying', worker = NULL, attempts = d.attempts + 1,

@@ -1,6 +1,7 @@
 """All batches lock in one order, and scans begin where the last one ended."""
 
 import asyncio
+import json
 import random
 from typing import Any
 
@@ -21,25 +22,21 @@ from tests.integration.ledger.kit import (
 
 
 class Listening:
-    """Passes statements on and keeps the columns of job ids and services that they bring."""
+    """Passes statements on and keeps the job ids and services that they bring, in order."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self.batches: dict[str, list[list[tuple[int, str]]]] = {}
+        self.batches: dict[str, list[list[tuple[str, str]]]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._link, name)
 
     async def fetch(self, query: str, *args: object) -> Rows:
         name = query[3 : query.find("\n")]
-        ids, services = {"release": (2, 3), "record": (4, 5), "finish": (2, 3), "accept": (1, 1)}.get(name, (0, 0))
-        if ids:
-            columns: Any = args
-            keys = [
-                (job_id.int, "" if services == ids else service)
-                for job_id, service in zip(columns[ids], columns[services], strict=True)
-            ]
-            self.batches.setdefault(name, []).append(keys)
+        place = {"release": 2, "record": 5, "finish": 2, "accept": 1}.get(name)
+        if place is not None:
+            rows = json.loads(str(args[place]))
+            self.batches.setdefault(name, []).append([(row["job_id"], row.get("service", "")) for row in rows])
         return await self._link.fetch(query, *args)
 
 
