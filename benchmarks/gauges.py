@@ -60,6 +60,7 @@ class Standing:
     version: str
     fsync: str
     synchronous_commit: str
+    settings: str  # others that matter, as "name value, name value"
     wal: int  # bytes written since the cluster began
 
 

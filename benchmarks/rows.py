@@ -40,6 +40,14 @@ class Row:
 
 Value = Callable[[Window], float]
 
+_TIMES = "{:.1f} / {:.1f} / {:.1f} ms"
+
+
+def _milliseconds(what: str) -> tuple[Value, ...]:
+    """Read the percentiles of a window's times."""
+    names = [f"{what}_p{percent}" for percent in (50, 95, 99)]
+    return tuple(lambda window, name=name: 1e3 * float(getattr(window, name)) for name in names)
+
 
 def rows(result: Result) -> list[Row]:
     """Build the table."""
@@ -65,10 +73,8 @@ def _flow(result: Result) -> list[Row]:
         loads.judged("SQL statements per job", "{:.2f}", lambda w: w.written.per_job_statements, STATEMENT_TARGETS),
         loads.judged("WAL per job with its bodies", "{:,.0f} B", lambda w: w.written.per_job_wal, wal_targets),
         loads.row("sidecar", "Postgres CPU per job", "{:.0f} us", lambda w: w.per_job(w.postgres_cpu) * 1e6),
-        *loads.both(
-            "accept, p50 / p99", "{:.1f} / {:.1f} ms", lambda w: w.accept_p50 * 1e3, lambda w: w.accept_p99 * 1e3
-        ),
-        *loads.both("whole job, p50 / p99", "{:.1f} / {:.1f} ms", lambda w: w.job_p50 * 1e3, lambda w: w.job_p99 * 1e3),
+        *loads.both("accept, p50 / p95 / p99", _TIMES, *_milliseconds("accept")),
+        *loads.both("whole job, p50 / p95 / p99", _TIMES, *_milliseconds("job")),
         *loads.both("CPU that other programs took", "{:.0%}", lambda w: w.others),
         _faults(result, loads.clients),
     ]

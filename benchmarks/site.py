@@ -134,4 +134,5 @@ def describe_machine(standing: Standing) -> dict[str, str]:
         "machine": f"{os.cpu_count()} x {model}, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.release()}",
         "python": f"{platform.python_version()}, {versions}",
         "postgres": f"{standing.version}, fsync {standing.fsync}, synchronous_commit {standing.synchronous_commit}",
+        "settings": standing.settings,
     }

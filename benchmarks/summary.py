@@ -53,8 +53,10 @@ class Window:
     completed: int
     cpu: float
     accept_p50: float
+    accept_p95: float
     accept_p99: float
     job_p50: float
+    job_p95: float
     job_p99: float
     refused: int = 0
     wrong: int = 0

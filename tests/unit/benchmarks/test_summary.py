@@ -17,8 +17,10 @@ def make_window(target: str = "sidecar", **over: Any) -> Window:
         "completed": 1000,
         "cpu": 0.4,
         "accept_p50": 0.001,
+        "accept_p95": 0.0015,
         "accept_p99": 0.002,
         "job_p50": 0.003,
+        "job_p95": 0.0035,
         "job_p99": 0.004,
         "written": Written(jobs=1000, statements=200, wal=2_000_000),
     }
