@@ -1,6 +1,6 @@
 """What a route says about one job: rendered, and kept with the job, so that settings may change while it runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -54,8 +54,9 @@ class ServiceCall:
     offer_upload: bool = False  # it gets a link to upload a large result itself
 
     def dump(self) -> bytes:
-        """Serialise for the ledger."""
-        return orjson.dumps(self)
+        """Serialise for the ledger; what is as usual is left out."""
+        told = {name: value for name, usual in _USUAL if (value := getattr(self, name)) != usual}
+        return orjson.dumps({"completion": self.completion, **told})
 
     @classmethod
     def load(cls, raw: bytes) -> "ServiceCall":
@@ -74,3 +75,8 @@ class ServiceCall:
         for name in ("strip_headers", "forward_headers"):
             data[name] = tuple(data.get(name, ()))
         return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+
+
+_USUAL = tuple((field.name, field.default) for field in fields(ServiceCall) if field.name != "completion")
+"""Fields of a call with their defaults, which therefore may not change. How it completes is always written: older
+versions and SQL read it."""

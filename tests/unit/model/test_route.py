@@ -36,8 +36,13 @@ def test_fields_of_a_later_version_are_ignored_and_missing_ones_have_defaults() 
     written |= {"colour": "blue"}
     written["failed_when"]["shade"] = "dark"
     for name in ("timeout", "retry", "repeat", "strip_headers", "forward_headers", "original_callback"):
-        del written[name]
+        written.pop(name, None)
     assert ServiceCall.load(orjson.dumps(written)) == make_call(failed_when=FailedWhen(pointer="/a"))
+
+
+def test_what_is_as_usual_is_not_written_but_how_it_completes_is() -> None:
+    call = ServiceCall(service="a", service_key="http://a:80", url="http://a/x")
+    assert orjson.loads(call.dump()).keys() == {"service", "service_key", "url", "completion"}
 
 
 @pytest.mark.parametrize("completion", list(Completion))
