@@ -196,12 +196,20 @@ def _callback_url(headers: Headers, rules: AcceptRules) -> WebhookUrl:
 
 def _check_text(raw: Sequence[tuple[bytes, bytes]]) -> None:
     """Refuse what cannot be sent on as it came: header values travel as UTF-8."""
-    for name, value in raw:
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            detail = f"The value of the header {name.decode('latin-1')[:64]} is not UTF-8."
-            raise ProblemError(Problem(400, "header_invalid", detail)) from None
+    try:
+        b"\n".join([value for _, value in raw]).decode()
+    except UnicodeDecodeError:
+        name = next(name for name, value in raw if not _is_text(value))
+        detail = f"The value of the header {name.decode('latin-1')[:64]} is not UTF-8."
+        raise ProblemError(Problem(400, "header_invalid", detail)) from None
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _idempotency_key(headers: Headers) -> str | None:

@@ -14,6 +14,7 @@ from sidecar.offload.errors import OffloadError
 from sidecar.web.basket import Sink
 from sidecar.web.body import BodyReader
 from sidecar.web.problem import problem_response
+from sidecar.web.whole import WholeAnswer
 
 _PREFIX = "/callbacks/"
 _STORED = b'{"status":"stored"}'
@@ -38,7 +39,7 @@ class CallbacksHandler:
             return problem_response(error.problem, None)
         except LedgerUnavailable:
             return problem_response(UNAVAILABLE, None)
-        return web.Response(status=202, headers=_HEADERS, body=_STORED)
+        return WholeAnswer(status=202, headers=_HEADERS, body=_STORED)
 
     async def _receive(self, request: web.BaseRequest) -> None:
         path = request.raw_path

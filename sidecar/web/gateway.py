@@ -25,6 +25,7 @@ from sidecar.web.download import GONE, Downloads
 from sidecar.web.problem import problem_response
 from sidecar.web.protocol import ProblemProtocol
 from sidecar.web.public_keys import PublicKeys, asks_for_keys, keys_response
+from sidecar.web.whole import WholeAnswer
 
 _JOBS = "/_jobs/"
 _AFTER_THE_BODY = frozenset({408, 413})  # these were said of the body itself
@@ -170,7 +171,7 @@ class GatewayHandler:
 
 
 def _response(answer: Answer) -> web.Response:
-    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+    return WholeAnswer(status=answer.status, headers=answer.headers, body=answer.body)
 
 
 def peer_of(request: web.BaseRequest) -> Peer:

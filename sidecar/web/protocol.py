@@ -48,10 +48,14 @@ class ListenerRequest(web.BaseRequest):
     ATTRS = web.BaseRequest.ATTRS | frozenset({"fault"})
     fault: Problem | None = None
 
+    @property
+    def ends_connection(self) -> bool:
+        """Whether the connection ends with the answer: what is left of a body is not worth reading to keep it."""
+        return cast("ProblemProtocol", self._protocol).retiring or not self._payload.is_eof()
+
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         del response.headers["Server"]
-        # What is left of a body is not worth reading just to keep the connection.
-        if cast("ProblemProtocol", self._protocol).retiring or not self._payload.is_eof():
+        if self.ends_connection:
             response.headers["Connection"] = "close"
             response.force_close()
 
