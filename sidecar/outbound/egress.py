@@ -66,7 +66,8 @@ class Egress:
         self.own = own
         self._policy = policy
         self._proxied = proxied
-        self._targets: dict[str, Target | Refusal] = {}
+        self._places: dict[tuple[str, int], Target | Refusal] = {}
+        self._targets: dict[str, Target | Refusal] = {}  # the same by whole URLs, which need not be parsed again
         self._verdicts: dict[tuple[str, int], tuple[Answer, Refusal | None]] = {}
         self._changes = own.changes
 
@@ -129,16 +130,18 @@ class Egress:
     def _target_of(self, url: WebhookUrl) -> Target | Refusal:
         if self._changes != self.own.changes:
             self._changes = self.own.changes
+            self._places.clear()
             self._targets.clear()
             self._verdicts.clear()
-        target = self._targets.get(url.text)
+        target = self._places.get((url.host, url.port))
         if target is None:
             target = self._policy.target(url.host, url.port)
-            if isinstance(target, Target) and target.address is not None:
-                target = self._policy.refuses(target, target.address) or target
-            if len(self._targets) >= _REMEMBERED:
-                self._targets.clear()
-            self._targets[url.text] = target
+            if len(self._places) >= _REMEMBERED:
+                self._places.clear()
+            self._places[url.host, url.port] = target
+        if len(self._targets) >= _REMEMBERED:
+            self._targets.clear()
+        self._targets[url.text] = target
         return target
 
     def _verdict(self, target: Target, answer: Answer) -> Refusal | None:

@@ -29,7 +29,7 @@ MAX_FIELD = 32 * 1024
 _ORIGINS = 1024  # that are remembered: webhooks' come from strangers, so there is an end to it
 _JOINED = 64 * 1024  # bytes of a body up to which it is copied behind its head, so that both go out in one piece
 _FIRST_FINAL = 200  # RFC 9110, section 15: smaller statuses are interim answers
-_AGENT = len("user-agent")
+_AGENT = b"User-Agent: %b\r\n" % USER_AGENT.encode()
 _LENGTHLESS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS, hdrs.METH_TRACE})
 
 
@@ -156,9 +156,9 @@ class _Fields(list[tuple[str, str]]):
 
 def _head(origin: Origin, line: str, method: str, headers: Iterable[tuple[str, str]], size: int) -> bytes:
     """Render request line and headers: Host first (RFC 9110, 7.2), then those given, then what they lack."""
-    fields = _Fields((origin.host_field, *headers))
-    if not any(len(name) == _AGENT and name.lower() == "user-agent" for name, _ in fields):
-        fields.append((hdrs.USER_AGENT, USER_AGENT))
+    fields = cast("CIMultiDict[str]", _Fields((origin.host_field, *headers)))  # all it does is to go through the items
+    head = _serialize_headers(line, fields)
+    more = b"" if b"\r\nuser-agent:" in head.lower() else _AGENT
     if size or method not in _LENGTHLESS:
-        fields.append((hdrs.CONTENT_LENGTH, str(size)))
-    return _serialize_headers(line, cast("CIMultiDict[str]", fields))  # all it does is to go through the items
+        more += b"Content-Length: %d\r\n" % size
+    return b"%b%b\r\n" % (head[:-2], more)
