@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,21 @@ from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger.migrate import migrate
 
 T = TypeVar("T")
+
+ENGINE = "engine"
+"""A property of tests that run what is shipped in somebody else's engine: its name and version."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell which engines ran, so that nobody has to believe that they did."""
+    ran: Counter[str] = Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            ran.update(str(value) for name, value in report.user_properties if name == ENGINE)
+    if ran:
+        terminalreporter.section("engines that ran what is shipped")
+    for version, tests in ran.items():
+        terminalreporter.line(f"{version}: {tests} tests")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

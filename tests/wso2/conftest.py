@@ -1,7 +1,7 @@
 """One real engine for the whole session, in front of one real sidecar."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -17,21 +17,12 @@ from tests.acceptance.harness.replica import Replica
 from tests.acceptance.harness.site import GATEWAY_KEY, Ports, make_settings
 from tests.acceptance.harness.waiting import PATIENCE, wait_until
 from tests.acceptance.harness.world import Places, World, named, open_world
-from tests.conftest import execute, run
+from tests.conftest import ENGINE, execute, run
 from tests.wso2.engine.maven import environment, synapse_classpath
 from tests.wso2.engine.synapse import Synapse
 from tests.wso2.variants import KEY_PROPERTY, Addresses, demo_routes, gateway_definitions
 
-ENGINES = pytest.StashKey[list[str]]()
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Tell which engines ran, so that nobody has to believe that they did."""
-    if engines := config.stash.get(ENGINES, []):
-        terminalreporter.section("WSO2 engines")
-        for version in engines:
-            terminalreporter.line(f"{version} ran the shipped configuration")
-
+RecordProperty = Callable[[str, object], None]
 
 CALLER = {"content-type": "application/json", "x-test-application": "17", "x-test-key-type": "PRODUCTION"}
 """What API Manager would find out about a caller."""
@@ -72,14 +63,11 @@ def places() -> Places:
 
 
 @pytest.fixture(scope="session")
-def engine(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, places: Places, sidecar_ports: Ports
-) -> Iterator[Synapse]:
+def engine(tmp_path_factory: pytest.TempPathFactory, places: Places, sidecar_ports: Ports) -> Iterator[Synapse]:
     directory = tmp_path_factory.mktemp("synapse")
     classpath = synapse_classpath(directory / "maven")
     properties = {KEY_PROPERTY: GATEWAY_KEY}
     started = Synapse(directory, classpath, free_port(), properties=properties)
-    pytestconfig.stash.setdefault(ENGINES, []).append(started.version)
     started.start(gateway_definitions(Addresses(places, sidecar_ports.gateway_url)))
     try:
         yield started
@@ -122,8 +110,11 @@ def gateway_replica(
 
 
 @pytest.fixture
-async def gateway(engine: Synapse, gateway_replica: Replica, places: Places) -> AsyncIterator[Gateway]:
+async def gateway(
+    engine: Synapse, gateway_replica: Replica, places: Places, record_property: RecordProperty
+) -> AsyncIterator[Gateway]:
     """A world of its own for each test, around the engine and the sidecar that all share."""
+    record_property(ENGINE, engine.version)
     async with open_world(places) as world:
         world.services.behaviours["billing"] = world.services.answers(202)
         world.other.behaviours["backend"] = world.other.responds(lambda _: b"from the backend")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.wso2.checks import STEERING, policy_troubles
-from tests.wso2.conftest import ENGINES, run_program
+from tests.conftest import ENGINE
+from tests.wso2.conftest import RecordProperty, run_program
 from tests.wso2.engine.gateway import parametrised
 from tests.wso2.engine.maven import JINJAVA, classpath, maven, program
 from tests.wso2.example import every_routing, rendered
@@ -16,10 +17,14 @@ FILES = rendered()
 
 
 @pytest.fixture(scope="module")
-def jinjava(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
-    found = classpath(tmp_path_factory.mktemp("jinjava") / "maven", f"com.hubspot.jinjava:jinjava:{JINJAVA}")
-    pytestconfig.stash.setdefault(ENGINES, []).append(f"Jinjava {JINJAVA}")
-    return found
+def jinjava_classpath(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return classpath(tmp_path_factory.mktemp("jinjava") / "maven", f"com.hubspot.jinjava:jinjava:{JINJAVA}")
+
+
+@pytest.fixture
+def jinjava(jinjava_classpath: str, record_property: RecordProperty) -> str:
+    record_property(ENGINE, f"Jinjava {JINJAVA}")
+    return jinjava_classpath
 
 
 @pytest.mark.parametrize(
@@ -47,8 +52,9 @@ async def test_a_sequence_backend_passes_the_template_engine_unchanged(jinjava: 
 
 
 def test_the_packager_of_wso2_makes_an_archive_of_the_shipped_project(
-    pytestconfig: pytest.Config, tmp_path: Path
+    tmp_path: Path, record_property: RecordProperty
 ) -> None:
+    record_property(ENGINE, "vscode-car-plugin 5.4.12 of WSO2")
     for path, text in FILES.items():
         if path.startswith("micro-integrator/"):
             place = tmp_path / path
@@ -59,7 +65,6 @@ def test_the_packager_of_wso2_makes_an_archive_of_the_shipped_project(
         packed = {name for name in archive.namelist() if name.endswith(".xml")}
     wanted = {f"{name}_1.0.0/{name}-1.0.0.xml" for name in ("OrdersAPI", "AsyncRouteSeq", "AsyncFaultSeq")}
     assert wanted | {"SidecarEP_1.0.0/SidecarEP-1.0.0.xml", "BackendEP_1.0.0/BackendEP-1.0.0.xml"} <= packed
-    pytestconfig.stash.setdefault(ENGINES, []).append("WSO2's vscode-car-plugin 5.4.12")
 
 
 def test_every_policy_of_the_projects_is_found_by_apictl_under_its_name() -> None:

@@ -1,9 +1,11 @@
 """What Maven brings: the jars of an engine, from Maven Central or from its cache."""
 
+import fcntl
 import logging
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from sidecar.kit.die_with_parent import dying_with_parent
 
+_LOCK = Path(tempfile.gettempdir()) / "sidecar-tests-maven.lock"
 LOG = logging.getLogger(__name__)
 PATIENCE = 600  # seconds, for the first download on a slow line
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
@@ -34,9 +37,11 @@ def program(name: str) -> str:
 def maven(directory: Path, *arguments: str) -> None:
     """Run Maven in a folder that holds a pom.xml."""
     command = [program("mvn"), "--batch-mode", "--no-transfer-progress", *arguments]
-    done = subprocess.run(
-        dying_with_parent(command), cwd=directory, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Maven's cache bears one writer
+        done = subprocess.run(
+            dying_with_parent(command), cwd=directory, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
     assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
 
 

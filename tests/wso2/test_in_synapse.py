@@ -1,13 +1,23 @@
-"""Apache Synapse runs what is shipped: who answers a request, and what sidecar and backend are told."""
+"""A real engine runs what is shipped: Apache Synapse, in front of the real sidecar. One file, hence one engine.
+
+Who answers a request, what sidecar and backend are told, whole round trips to the webhook, and the smoke test that
+administrators run.
+"""
+
+import asyncio
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
 from tests.acceptance.harness.site import KEY_HEADER
-from tests.wso2.conftest import Gateway
-from tests.wso2.variants import BUILDERS, MANAGED
+from tests.wso2.conftest import Gateway, run_program
+from tests.wso2.engine.maven import program
+from tests.wso2.variants import BUILDERS, MANAGED, Addresses
 
 each_variant = pytest.mark.parametrize("variant", BUILDERS)
 each_managed = pytest.mark.parametrize("variant", MANAGED)
+CORRELATION = "order-7/2026"
 
 
 @each_variant
@@ -143,3 +153,86 @@ async def test_a_large_body_passes_byte_for_byte(gateway: Gateway, variant: str)
     answer = await gateway.send(variant, "/7/invoice", body, **sent)
     assert answer.status == 200
     assert gateway.world.other.calls[-1].body == body
+
+
+# From the client to the webhook
+
+
+@each_variant
+async def test_a_request_comes_back_to_the_webhook_with_its_correlation_id(gateway: Gateway, variant: str) -> None:
+    world = gateway.world
+    world.services.behaviours["billing"] = world.services.calls_back(lambda call: b"billed " + call.body)
+    world.services.behaviours["stock"] = world.services.responds(lambda call: b"counted " + call.body)
+    job = await gateway.accepted(variant, "/7/report?lang=en", b'{"n": 7}', x_correlation_id=CORRELATION)
+    assert job["correlation_id"] == CORRELATION
+    for service, result in {"billing": b'billed {"n": 7}', "stock": b'counted {"n": 7}'}.items():
+        message = await world.message(job["job_id"], service)
+        assert (message.kind, message.status, message.body) == ("direct", "succeeded", result)
+        assert message.headers["x-correlation-id"] == CORRELATION
+        (call,) = [call for call in world.services.called(service) if call.job_id == job["job_id"]]
+        assert call.target == f"/{service}?lang=en"
+        assert call.headers["x-correlation-id"] == CORRELATION
+        assert call.headers["x-original-callback-url"] == world.hook
+    asked = await gateway.send(variant, f"/_jobs/{job['job_id']}/results/billing", b"", method="GET")
+    assert (asked.status, asked.body) == (200, b'billed {"n": 7}')
+
+
+async def test_the_id_that_the_gateway_made_is_kept_where_the_client_sent_none(gateway: Gateway) -> None:
+    job = await gateway.accepted("policy", "/7/invoice", activityid="made-by-the-gateway")
+    assert job["correlation_id"] == "made-by-the-gateway"
+
+
+async def test_a_failure_of_a_service_becomes_an_error_message(gateway: Gateway) -> None:
+    world = gateway.world
+    world.services.behaviours["billing"] = world.services.answers(409, b"no")
+    world.services.behaviours["stock"] = world.services.responds(lambda _: b"counted")
+    job = await gateway.accepted("sequence-backend", "/7/report")
+    message = await world.message(job["job_id"], "billing")
+    assert (message.kind, message.status) == ("error", "failed")
+
+
+async def test_many_callers_at_once_each_get_their_own_result(gateway: Gateway) -> None:
+    world = gateway.world
+    world.services.behaviours["billing"] = world.services.calls_back(lambda call: sha256(call.body).digest())
+
+    async def one(number: int) -> None:
+        body = b"%d" % number
+        variant = list(BUILDERS)[number % len(BUILDERS)]
+        job = await gateway.accepted(variant, f"/{number}/invoice", body, content_type="application/octet-stream")
+        assert (await world.message(job["job_id"], "billing")).body == sha256(body).digest()
+
+    await asyncio.gather(*(one(number) for number in range(40)))
+
+
+# The smoke test
+
+
+async def smoke(gateway: Gateway, variant: str, directory: Path) -> tuple[int, str]:
+    at = Addresses(gateway.places, gateway.replica.ports.gateway_url)
+    script = directory / "smoke.sh"
+    script.write_text(at.files("smoke", variant)["smoke.sh"])
+    hook = gateway.world.hook
+    sh, _ = program("sh"), program("curl")
+    return await run_program(sh, str(script), env={"GATEWAY": gateway.engine.url, "CALLBACK_URL": hook})
+
+
+async def test_it_says_right_where_both_requests_go_where_they_should(gateway: Gateway, tmp_path: Path) -> None:
+    world = gateway.world
+    world.services.behaviours["stock"] = world.services.responds(lambda _: b"counted")
+    code, printed = await smoke(gateway, "sequence-backend", tmp_path)
+    assert code == 0, printed
+    assert printed.startswith("Right. Without callback-url: HTTP/1.1 200 OK. With it: HTTP/1.1 202 Accepted")
+
+
+async def test_it_says_wrong_where_the_policy_was_dropped(gateway: Gateway, tmp_path: Path) -> None:
+    code, printed = await smoke(gateway, "dropped", tmp_path)
+    assert code == 1
+    assert printed.startswith("WRONG: with callback-url no sidecar accepted it")
+
+
+async def test_it_says_wrong_where_everything_goes_to_the_sidecar(gateway: Gateway, tmp_path: Path) -> None:
+    world = gateway.world
+    world.other.behaviours["backend"] = world.other.responds(lambda _: b"", headers={"x-job-id": "made by a sidecar"})
+    code, printed = await smoke(gateway, "policy", tmp_path)
+    assert code == 1
+    assert printed.startswith("WRONG: without callback-url the sidecar answered")
