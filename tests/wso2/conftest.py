@@ -68,7 +68,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, places: Places, sidecar_por
     classpath = synapse_classpath(directory / "maven")
     properties = {KEY_PROPERTY: GATEWAY_KEY}
     started = Synapse(directory, classpath, free_port(), properties=properties)
-    started.start(gateway_definitions(Addresses(places, sidecar_ports.gateway_url)))
+    started.start(gateway_definitions(Addresses(places, sidecar_ports.gateway_url, started.url)))
     try:
         yield started
     finally:
@@ -99,7 +99,7 @@ def gateway_replica(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Replica]:
     """A sidecar that believes the engine only; it starts while the engine does."""
-    settings = make_settings(gateway_database, sidecar_ports, demo_routes(places), secret=True)
+    settings = make_settings(gateway_database, sidecar_ports, demo_routes(places, engine.url), secret=True)
     settings["gateway"]["public_url"] = engine.url
     replica = Replica(tmp_path_factory.mktemp("sidecar"), sidecar_ports, settings, name="behind-synapse")
     replica.spawn()

@@ -143,6 +143,16 @@ async def test_a_sidecar_that_is_down_suspends_neither_itself_nor_the_backend(ga
         assert (answer.status, answer.body) == (200, b"from the backend")
 
 
+async def test_micro_integrator_says_503_when_the_sidecar_is_down_so_that_nobody_takes_it_for_accepted(
+    gateway: Gateway,
+) -> None:
+    for _ in range(3):
+        refused = await gateway.send("away-micro-integrator", "/7/invoice", callback_url=gateway.world.hook)
+        assert (refused.status, refused.headers["retry-after"], refused.body) == (503, "5", b"")
+        answer = await gateway.send("away-micro-integrator", "/7/invoice")
+        assert (answer.status, answer.body) == (200, b"from the backend")
+
+
 @each_variant
 async def test_a_large_body_passes_byte_for_byte(gateway: Gateway, variant: str) -> None:
     body = bytes(range(256)) * (32 * 1024)  # 8 MiB
@@ -177,6 +187,16 @@ async def test_a_request_comes_back_to_the_webhook_with_its_correlation_id(gatew
     assert (asked.status, asked.body) == (200, b'billed {"n": 7}')
 
 
+@each_variant
+async def test_a_service_behind_the_same_api_is_reached_and_no_loop_begins(gateway: Gateway, variant: str) -> None:
+    job = await gateway.accepted(variant, f"/7/loop/{variant}", x_correlation_id=CORRELATION)
+    message = await gateway.world.message(job["job_id"], "own")
+    assert (message.kind, message.status, message.body) == ("direct", "succeeded", b"from the backend")
+    (call,) = gateway.world.other.calls
+    assert (call.target, call.headers["x-correlation-id"]) == ("/backend/loop", CORRELATION)
+    assert "x-async-sidecar" in call.headers
+
+
 async def test_the_id_that_the_gateway_made_is_kept_where_the_client_sent_none(gateway: Gateway) -> None:
     job = await gateway.accepted("policy", "/7/invoice", activityid="made-by-the-gateway")
     assert job["correlation_id"] == "made-by-the-gateway"
@@ -208,7 +228,7 @@ async def test_many_callers_at_once_each_get_their_own_result(gateway: Gateway) 
 
 
 async def smoke(gateway: Gateway, variant: str, directory: Path) -> tuple[int, str]:
-    at = Addresses(gateway.places, gateway.replica.ports.gateway_url)
+    at = Addresses(gateway.places, gateway.replica.ports.gateway_url, gateway.engine.url)
     script = directory / "smoke.sh"
     script.write_text(at.files("smoke", variant)["smoke.sh"])
     hook = gateway.world.hook

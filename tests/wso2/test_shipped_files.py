@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from openapi_spec_validator import validate
@@ -156,6 +157,12 @@ def test_the_route_for_kubernetes_prefers_the_rule_with_the_header() -> None:
         (modified,) = [entry for entry in rule["filters"] if entry["type"] == "RequestHeaderModifier"]
         removed = modified["requestHeaderModifier"]["remove"]
         assert {"x-api-application", "x-api-key-type", "x-jwt-assertion"} == set(removed)
+
+
+def test_the_network_policy_is_one_that_kubernetes_takes() -> None:
+    policy = read("kubernetes/networkpolicy.yaml")
+    kubernetes_validate.validate(policy, "1.34", strict=True)
+    assert [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] == [8080, 8081, 8082]
 
 
 def test_the_load_balancer_keeps_to_the_limits_of_its_conditions() -> None:

@@ -1,5 +1,6 @@
 """Every shipped variant, rendered for the site of the tests and put into one gateway."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,8 @@ BASE = "/demo/orders"
 KEY_PROPERTY = "sidecar.gateway.key"  # a system property: Apache Synapse reads no environment variables
 
 
-def demo_routes(places: Places) -> list[dict[str, Any]]:
-    """Routes like those of the demo, with services that the tests run."""
+def demo_routes(places: Places, gateway_url: str) -> list[dict[str, Any]]:
+    """Routes like those of the demo, with services that the tests run, and services behind the gateway's own APIs."""
 
     def at(name: str, **more: Any) -> dict[str, Any]:
         return service(name, places.services_url, sandbox_url=f"{places.services_url}/sandboxed", **more)
@@ -24,6 +25,13 @@ def demo_routes(places: Places) -> list[dict[str, Any]]:
     return [
         route(f"{BASE}/{{order_id}}/report", at("billing"), at("stock", completion="response")),
         route(f"{BASE}/{{order_id}}/invoice", at("billing")),
+        *(
+            route(
+                f"{BASE}/{{order_id}}/loop/{name}",
+                {"name": "own", "url": f"{gateway_url}/{name}/{VERSION}/loop", "completion": "response"},
+            )
+            for name in BUILDERS
+        ),
     ]
 
 
@@ -33,6 +41,7 @@ class Addresses:
 
     places: Places
     sidecar: str
+    gateway: str
 
     @property
     def backend(self) -> str:
@@ -56,7 +65,7 @@ class Addresses:
         return make_site(**(given | over))
 
     def files(self, target: str, context: str, **over: Any) -> Files:
-        routes = [RouteSettings(**entry) for entry in demo_routes(self.places)]
+        routes = [RouteSettings(**entry) for entry in demo_routes(self.places, self.gateway)]
         return render(target, make_plan(self.site(context, **over), routes))
 
 
@@ -100,11 +109,13 @@ def _classic(at: Addresses, context: str) -> str:
     return sequence + api(context, '<sequence key="async-callback-router"/>' + TO_ENDPOINT)
 
 
-def _micro_integrator(at: Addresses, context: str) -> str:
+def _micro_integrator(at: Addresses, context: str, **over: Any) -> str:
     """Sequences and endpoints as they are shipped; `<respond/>` goes, since `<send>` answers by itself."""
-    files = at.files("micro-integrator", context)
-    shipped = [text for path, text in files.items() if "/sequences/AsyncRoute" in path or "/endpoints/" in path]
-    return as_apache("".join(shipped)) + api(context, '<sequence key="AsyncRouteSeq"/>', caller=False)
+    files = at.files("micro-integrator", context, **over)
+    shipped = as_apache("".join(text for path, text in files.items() if "/sequences/" in path or "/endpoints/" in path))
+    routed = shipped + api(context, '<sequence key="AsyncRouteSeq"/>', caller=False, fault="AsyncFaultSeq")
+    # Names are for the whole gateway, and it has more than one of these.
+    return re.sub(r"\b(AsyncRouteSeq|AsyncFaultSeq|SidecarEP|BackendEP)\b", rf"\1-{context}", routed)
 
 
 BUILDERS: dict[str, Callable[..., str]] = {
@@ -128,6 +139,7 @@ def gateway_definitions(at: Addresses) -> str:
             *(build(at, name) for name, build in BUILDERS.items()),
             _policy(at, "away", sidecar_url=at.places.nobody_url),
             _sequence_backend(at, "away-sequence-backend", sidecar_url=at.places.nobody_url),
+            _micro_integrator(at, "away-micro-integrator", sidecar_url=at.places.nobody_url),
             _policy(at, "jwt", backend_jwt=True),
             # What is left of an API whose policy could not be parsed.
             api("dropped", f'<header name="To" value="{at.backend}"/>' + TO_ENDPOINT),

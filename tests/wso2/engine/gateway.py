@@ -19,21 +19,20 @@ CALLER = """
 ANSWER = '<property name="message.builder.invoked" scope="axis2" value="false" type="BOOLEAN"/><send/>'
 
 
-def api(name: str, mediators: str, *, caller: bool = True) -> str:
+def api(name: str, mediators: str, *, caller: bool = True, fault: str = "fault") -> str:
     """One API that runs the mediators for whatever comes below its context."""
     return (
         f'<api name={quoteattr(name)} context="/{name}/{VERSION}">'
         '<resource methods="GET POST PUT DELETE" url-mapping="/*">'
         f"<inSequence>{CALLER if caller else ''}{mediators}</inSequence>"
         f"<outSequence>{ANSWER}</outSequence>"
-        '<faultSequence><sequence key="fault"/></faultSequence></resource></api>'
+        f'<faultSequence><sequence key="{fault}"/></faultSequence></resource></api>'
     )
 
 
 # What API Manager's fault sequence answers: 500 with the code of the engine (101503: no connection).
 FAULT = """
 <sequence name="main"><drop/></sequence>
-<sequence name="AsyncFaultSeq"><sequence key="fault"/></sequence>
 <sequence name="fault">
   <log level="custom" category="WARN"><property name="code" expression="get-property('ERROR_CODE')"/></log>
   <header name="To" action="remove"/>
