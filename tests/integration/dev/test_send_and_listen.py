@@ -1,13 +1,20 @@
 """``sidecar send`` and ``sidecar listen`` against a gateway of a few lines, over real sockets."""
 
+import gzip
+import time
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
+import typer
 from aiohttp import ClientSession, web
 
+from sidecar.cli.options import verifier_of
 from sidecar.dev.loopback import LoopbackServer
 from sidecar.dev.sending import Listening, Sample, send_sample
 from sidecar.dev.webhook import Message, Webhook
+from sidecar.model.webhook_signature import Secret, signature
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -108,3 +115,50 @@ async def test_a_webhook_that_answers_503_shows_each_attempt_and_keeps_none() ->
         await webhook.stop()
     assert [(one.method, one.path, one.body) for one in seen] == [("PUT", "/webhook/deep", b"x")] * 2
     assert not webhook.inbox.messages
+
+
+SECRET = f"whsec_{b64encode(bytes(32)).decode()}"
+
+
+async def sign_and_deliver(request: web.Request) -> web.Response:
+    """Deliver one message that is signed, compressed as services may do it."""
+    body, now = gzip.compress(b'{"n": 1}'), int(time.time())
+    signed = signature([Secret(SECRET)], message_id="j1:billing", timestamp=now, body=body)
+    headers = {"x-job-id": "j1", "x-services-total": "1", "x-result-kind": "direct", "x-result-status": "succeeded"}
+    headers |= {"webhook-id": "j1:billing", "webhook-timestamp": str(now), "webhook-signature": signed}
+    headers |= {"x-service": "billing", "content-encoding": "gzip", "content-type": "application/json"}
+    async with ClientSession() as session:
+        await session.post(request.headers["callback-url"], headers=headers, data=body)
+    return web.json_response({"job_id": "j1"}, status=202, headers={"x-job-id": "j1"})
+
+
+@pytest.mark.parametrize(
+    ("secret", "status", "words"),
+    [
+        (SECRET, 0, "its signature: genuine"),
+        (f"whsec_{b64encode(bytes([1]) * 32).decode()}", 1, "its signature: no signature is of this key"),
+        (None, 0, "succeeded"),
+    ],
+)
+async def test_signatures_are_verified_by_the_bytes_that_came(
+    secret: str | None, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = await served(sign_and_deliver)
+    listening = Listening("127.0.0.1", 0, key=verifier_of(secret))
+    try:
+        assert await send_sample(sample(server.url), callback_url=None, wait=None, listening=listening) == status
+    finally:
+        await server.stop()
+    shown = capsys.readouterr().out
+    assert words in shown
+    assert '"n": 1' in shown
+
+
+def test_a_secret_can_stand_in_a_file_and_a_wrong_one_is_told_without_it(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\nwhsec_older\n")
+    assert isinstance(verifier_of(f"@{file}"), Secret)
+    for wrong in ("between-us", f"@{tmp_path}/nothing"):
+        with pytest.raises(typer.BadParameter) as caught:
+            verifier_of(wrong)
+        assert "between-us" not in str(caught.value)

@@ -85,7 +85,7 @@ async def test_no_spelling_of_a_forbidden_address_is_dialled() -> None:
         for text in LITERAL_HOSTILE:
             host = parse_webhook_url(text).host
             dial = Dial(Target(host, 443))  # as if the form and the name had been waved through
-            with egress.dialling(dial):
+            with dial:
                 answer = await send(session, method="POST", url=text, headers=[], body=b"", timeout=5, max_response=1)
             assert isinstance(answer, Failure), text
             assert not dial.opened, text
@@ -98,7 +98,7 @@ async def test_public_addresses_get_a_socket() -> None:
     for text in ("93.184.216.34", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"):
         dial = Dial(Target("hooks.example", 443))
         family = socket.AF_INET6 if ":" in text else socket.AF_INET
-        with egress.dialling(dial), egress.open_socket((family, socket.SOCK_STREAM, 0, "", (text, 443))) as made:
+        with dial, egress.open_socket((family, socket.SOCK_STREAM, 0, "", (text, 443))) as made:
             assert (made.family, dial.refused) == (family, None)
 
 
@@ -180,7 +180,7 @@ async def test_an_upload_is_guarded_like_a_message(visitors: list[str]) -> None:
     url = f"http://localhost.localdomain:{visitors[0]}/bucket/key"
     async with upload_session(connect_timeout=5, dialling=egress.ways(connect_timeout=5)) as session:
         dial = Dial(Target("localhost.localdomain", int(visitors[0])))
-        with egress.dialling(dial), pytest.raises(aiohttp.ClientConnectorError):
+        with dial, pytest.raises(aiohttp.ClientConnectorError):
             await session.put(URL(url), data=b"x")
     await egress.names.stop()
     assert dial.refused is not None
