@@ -55,10 +55,10 @@ def test_check_exits_2_and_names_each_problem(file: Path) -> None:
 
 
 def test_check_exits_2_for_what_cannot_be_left_unserved(file: Path) -> None:
-    file.write_text(SETTINGS + "webhook: {signing: {secrets_file: /s}}\n")
+    file.write_text(SETTINGS + "offload: {sse: {type: kms}}\n")
     done = sidecar("config", "check", directory=file.parent)
     assert done.returncode == 2
-    assert "webhook.signing: messages are not signed by this version" in done.stdout
+    assert "offload.sse: without offload.bucket" in done.stdout
 
 
 def test_schema_is_json(tmp_path: Path) -> None:
