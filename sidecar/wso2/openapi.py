@@ -15,11 +15,12 @@ from sidecar.wso2.site import Site
 Document = dict[str, Any]
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
-_PROBLEMS: Final = (400, 403, 404, 413, 415, 422, 431, 502, 508)
-_BUSY: Final = (409, 429, 503)
+_PROBLEMS: Final = (400, 404, 405, 408, 413, 414, 415, 417, 422, 431, 502, 508)
+_BUSY: Final = (409, 503)
+_GATEWAY: Final = (401, 403, 429, 500)  # answers that are the gateway's own or the sidecar's
 _MESSAGE_HEADERS: Final = (
-    *("WebhookId", "WebhookTimestamp", "MessageJob", "MessageCorrelation", "MessageService", "ResultKind"),
-    *("ResultStatus", "ServicesTotal", "Attempt"),
+    *("WebhookId", "WebhookTimestamp", "WebhookSignature", "MessageJob", "MessageCorrelation", "MessageService"),
+    *("ResultKind", "ResultStatus", "ServicesTotal", "Attempt", "Traceparent"),
 )
 
 
@@ -82,6 +83,7 @@ def _asynchronous(operation: Operation) -> Document:
         "202": {"$ref": "#/components/responses/Accepted"},
         **{str(status): {"$ref": "#/components/responses/Problem"} for status in _PROBLEMS},
         **{str(status): {"$ref": "#/components/responses/Busy"} for status in _BUSY},
+        **{str(status): {"$ref": "#/components/responses/GatewayFault"} for status in _GATEWAY},
         "default": {"$ref": "#/components/responses/Synchronous"},
     }
     described["callbacks"] = {"result": {"{$request.header.callback-url}": {"post": _message(route)}}}

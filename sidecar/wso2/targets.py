@@ -220,7 +220,6 @@ def _kubernetes(plan: Plan) -> Files:
     }
     return {
         "httproute.yaml": fill("kubernetes/httproute.yaml", site=site, **services),
-        "networkpolicy.yaml": fill("kubernetes/networkpolicy.yaml"),
         "apk.md": fill("kubernetes/apk.md"),
     }
 
@@ -251,7 +250,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "micro-integrator": Target(
         "Micro Integrator 4.2 and later: a project with API, sequences and endpoints", _micro_integrator
     ),
-    "kubernetes": Target("Kubernetes Gateway API: an HTTPRoute, a network policy, and why not APK 1.x", _kubernetes),
+    "kubernetes": Target("Kubernetes Gateway API: an HTTPRoute by the header, and why not for APK 1.x", _kubernetes),
     "aws": Target("an AWS load balancer between gateway and backend, by CloudFormation", _aws),
     "deployment-toml": Target(
         "snippets for deployment.toml: correlation, backend JWT, CORS, time-outs", _deployment_toml

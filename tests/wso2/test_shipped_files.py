@@ -2,10 +2,10 @@
 
 import re
 import tomllib
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 from openapi_spec_validator import validate
@@ -144,6 +144,28 @@ def test_the_definition_is_valid_openapi_with_callbacks_and_the_202(path: str) -
     assert definition["components"]["responses"]["Accepted"]["headers"]["x-job-id"]
 
 
+def contract(heading: str) -> list[str]:
+    """The first cells of the first table below a heading of the contract."""
+    page = (FOLDER.parent / "docs" / "contract.md").read_text("utf-8")
+    lines = iter(page.partition(f"\n{heading}\n")[2].splitlines())
+    table = takewhile(lambda line: line.startswith("|"), dropwhile(lambda line: not line.startswith("|"), lines))
+    return [line.split("|")[1] for line in table]
+
+
+def test_the_definition_knows_every_answer_and_every_message_header_of_the_contract() -> None:
+    definition = read("openapi/openapi.yaml")
+    operation = definition["paths"]["/{order_id}/report"]["post"]
+    statuses = set(re.findall(r"\b\d{3}\b", " ".join(contract("### The other answers"))))
+    assert statuses
+    assert statuses | {"202", "429"} == set(operation["responses"]) - {"default"}
+    message = operation["callbacks"]["result"]["{$request.header.callback-url}"]["post"]
+    known = {
+        definition["components"]["parameters"][entry["$ref"].rpartition("/")[2]]["name"]
+        for entry in message["parameters"]
+    }
+    assert known == set(re.findall(r"`([a-z-]+)`", " ".join(contract("## For webhooks"))))
+
+
 def test_the_route_for_kubernetes_prefers_the_rule_with_the_header() -> None:
     route = read("kubernetes/httproute.yaml")
     jobs, steered, plain = route["spec"]["rules"]
@@ -157,12 +179,6 @@ def test_the_route_for_kubernetes_prefers_the_rule_with_the_header() -> None:
         (modified,) = [entry for entry in rule["filters"] if entry["type"] == "RequestHeaderModifier"]
         removed = modified["requestHeaderModifier"]["remove"]
         assert {"x-api-application", "x-api-key-type", "x-jwt-assertion"} == set(removed)
-
-
-def test_the_network_policy_is_one_that_kubernetes_takes() -> None:
-    policy = read("kubernetes/networkpolicy.yaml")
-    kubernetes_validate.validate(policy, "1.34", strict=True)
-    assert [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] == [8080, 8081, 8082]
 
 
 def test_the_load_balancer_keeps_to_the_limits_of_its_conditions() -> None:
