@@ -9,7 +9,7 @@ import yaml
 from sidecar.model.route import Gather
 from sidecar.settings.routes import RouteSettings
 from sidecar.settings.units import render_duration
-from sidecar.wso2.operations import RESULT, Operation
+from sidecar.wso2.operations import KEYS, RESULT, Operation
 from sidecar.wso2.site import Site
 
 Document = dict[str, Any]
@@ -118,7 +118,20 @@ def _message(route: RouteSettings) -> Document:
 
 
 def _asking(operation: Operation) -> Document:
-    """Describe what asks about jobs; the gateway sends it to the sidecar always."""
+    """Describe what asks the sidecar itself; the gateway sends it there always."""
+    if operation.target == KEYS:
+        keys = {"schema": {"type": "object", "properties": {"keys": {"type": "array", "items": {"type": "object"}}}}}
+        return {
+            "operationId": "getKeys",
+            "summary": "Tells the public keys that verify messages",
+            "responses": {
+                "200": {
+                    "description": "The keys (RFC 7517).",
+                    "content": {"application/jwk-set+json": keys},
+                },
+                "304": {"description": "They are still those of the ETag."},
+            },
+        }
     about_result = operation.target == RESULT
     found: Document
     if about_result:

@@ -11,11 +11,12 @@ VERBS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 """The methods that an operation of WSO2 can have."""
 JOB: Final = "/_jobs/{job_id}"
 RESULT: Final = "/_jobs/{job_id}/results/{service}"
+KEYS: Final = "/_keys"
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method and path of the API; without a route it asks about jobs and always goes to the sidecar."""
+    """One method and path of the API; without a route it asks the sidecar itself, and always goes there."""
 
     verb: str
     target: str  # below the API's context and version
@@ -34,7 +35,7 @@ def common_base(routes: Sequence[RouteSettings]) -> str:
 
 
 def api_operations(routes: Sequence[RouteSettings], base_path: str) -> tuple[Operation, ...]:
-    """List the operations for the routes below the base path, and those that ask about jobs.
+    """List the operations for the routes below the base path, and those that ask about jobs and keys.
 
     Paths that differ only in the names of their variables become one path, with the names of the first.
 
@@ -56,7 +57,7 @@ def api_operations(routes: Sequence[RouteSettings], base_path: str) -> tuple[Ope
     if not found:
         beginnings = ", ".join(dict.fromkeys(route.path for route in routes))
         raise ConfigError(f"--base-path: no route begins with {base_path}; the routes are {beginnings}")
-    return (*found, Operation("GET", JOB), Operation("GET", RESULT))
+    return (*found, Operation("GET", JOB), Operation("GET", RESULT), Operation("GET", KEYS))
 
 
 def _below(path: str, base_path: str) -> str | None:

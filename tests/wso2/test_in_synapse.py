@@ -70,6 +70,8 @@ async def test_questions_about_jobs_go_to_the_sidecar_without_callback_url(gatew
     for path in (f"/_jobs/{unknown}", f"/_jobs/{unknown}/results/billing"):
         answer = await gateway.send(variant, path, b"", method="GET")
         assert (answer.status, answer.problem["code"]) == (404, "job_unknown")
+    keys = await gateway.send(variant, "/_keys", b"", method="GET")
+    assert (keys.status, keys.json) == (200, {"keys": []})
     assert not gateway.world.other.calls
 
 

@@ -93,7 +93,7 @@ def test_operations_and_definition_of_a_project_agree(routing: str) -> None:
     definition = yaml.safe_load(files["OrdersAPI-1.0.0/Definitions/swagger.yaml"])
     operations = {(operation["target"], operation["verb"].lower()) for operation in api["operations"]}
     assert operations == {(path, verb) for path, item in definition["paths"].items() for verb in item}
-    assert {("/_jobs/{job_id}", "get"), ("/_jobs/{job_id}/results/{service}", "get")} <= operations
+    assert {("/_jobs/{job_id}", "get"), ("/_jobs/{job_id}/results/{service}", "get"), ("/_keys", "get")} <= operations
     assert (api["name"], api["version"]) == (definition["info"]["title"], definition["info"]["version"])
 
 
@@ -131,7 +131,7 @@ def test_the_definition_is_valid_openapi_with_callbacks_and_the_202(path: str) -
     definition = read(path)
     validate(definition)
     for target, item in definition["paths"].items():
-        if "_jobs" in target:
+        if target.startswith("/_"):
             continue
         (operation,) = item.values()
         assert operation["responses"]["202"] == {"$ref": "#/components/responses/Accepted"}
@@ -168,14 +168,15 @@ def test_the_definition_knows_every_answer_and_every_message_header_of_the_contr
 
 def test_the_route_for_kubernetes_prefers_the_rule_with_the_header() -> None:
     route = read("kubernetes/httproute.yaml")
-    jobs, steered, plain = route["spec"]["rules"]
+    jobs, keys, steered, plain = route["spec"]["rules"]
     (match,) = steered["matches"]
     assert match["headers"] == [{"type": "RegularExpression", "name": "callback-url", "value": ".+"}]
     assert match["path"] == plain["matches"][0]["path"] == {"type": "PathPrefix", "value": "/orders/1.0.0"}
     assert "headers" not in plain["matches"][0]
     assert jobs["matches"][0]["path"]["value"] == "/orders/1.0.0/_jobs"
-    assert jobs["backendRefs"] == steered["backendRefs"] != plain["backendRefs"]
-    for rule in (jobs, steered):
+    assert keys["matches"][0]["path"]["value"] == "/orders/1.0.0/_keys"
+    assert jobs["backendRefs"] == keys["backendRefs"] == steered["backendRefs"] != plain["backendRefs"]
+    for rule in (jobs, keys, steered):
         (modified,) = [entry for entry in rule["filters"] if entry["type"] == "RequestHeaderModifier"]
         removed = modified["requestHeaderModifier"]["remove"]
         assert {"x-api-application", "x-api-key-type", "x-jwt-assertion"} == set(removed)
