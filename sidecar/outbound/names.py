@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from itertools import islice
 from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -24,6 +25,7 @@ STALE: Final = 600.0  # seconds that an old answer stands in while no new one co
 THREADS: Final = 32  # look-ups at once; one can take half a minute
 WAITING: Final = 512  # look-ups that are begun or wait for a thread
 KNOWN: Final = 8192  # names that are remembered
+MOST: Final = 64  # addresses of one name; the others are neither judged nor dialled
 
 Lookup = Callable[[str], Sequence[str]]
 """Blocks; returns addresses, or raises ``OSError``."""
@@ -140,7 +142,8 @@ class Names:
     def _look(self, host: str) -> tuple[Address, ...] | None:
         """Return the addresses, none for a name that has none, and ``None`` for a failure that passes."""
         try:
-            return tuple(dict.fromkeys(ip_address(text.partition("%")[0]) for text in self._lookup(host)))
+            texts = dict.fromkeys(text.partition("%")[0] for text in self._lookup(host))
+            return tuple(ip_address(text) for text in islice(texts, MOST))
         except socket.gaierror as error:
             return None if error.errno == socket.EAI_AGAIN else ()
         except (OSError, ValueError):  # a UnicodeError among them, for labels that no name has

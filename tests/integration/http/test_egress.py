@@ -241,6 +241,11 @@ async def test_a_name_that_is_gone_is_gone_at_once() -> None:
     assert not (await names.find("hooks.example", within=5)).addresses
 
 
+async def test_a_name_with_thousands_of_addresses_is_cut() -> None:
+    names = Names(lambda _: [f"93.{n >> 8}.{n & 255}.1" for n in range(5000)])
+    assert len((await names.find("many.evil.example", within=5)).addresses) == 64
+
+
 class Proxy:
     """A forward proxy that connects to nobody: it notes what it is asked for, and answers itself."""
 
