@@ -142,6 +142,7 @@ class Sidecar:
             jobs=self._ledger,
             downloads=stages.downloads,
             keys=stages.signatures,
+            quotas=stages.quotas,
         )
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(*GC_THRESHOLDS)

@@ -30,6 +30,9 @@ EXPIRE_BATCH = 500
 TAKEOVER_INTERVAL = 1.0
 RECONCILE_AFTER = 3
 """Statement time-outs after which a claim whose answer has not come is taken for lost; 30 s by default."""
+USAGE_INTERVAL = 2.0
+"""Seconds between counts of what applications have: for so long other replicas' jobs may go unseen."""
+
 EXPIRE_INTERVAL = 1.0
 PULSE_INTERVAL = 20.0
 OWN_PLACES_INTERVAL = 30.0
@@ -93,6 +96,7 @@ class Duties:
         own: Duty,
         bodies: Bodies | None,
         shapes: Shapes,
+        quotas: Duty | None,
         log: EventLog,
         on_error: Callable[[str, Exception], None],
     ) -> None:
@@ -122,6 +126,8 @@ class Duties:
                 Partitions(ledger, days_ahead=days_ahead, retention=kept.jobs, audit=kept.audit, log=log),
             ),
         )
+        if quotas is not None:
+            self.upkeep += (every(USAGE_INTERVAL, "usage", quotas),)
         self.upkeep += dropping(every, settings, ledger=ledger, log=log)
         self.upkeep += storing(every, settings, ledger=ledger, bodies=bodies, shapes=shapes, log=log)
         self.life = (every(beat, "beat", Beat(ledger)),)

@@ -1,12 +1,15 @@
-"""How the gateway is known: made from the settings."""
+"""How the gateway is known, and what its applications may do: made from the settings."""
 
 from sidecar.accept.backend_jwt import BackendJwt, Claims
 from sidecar.accept.identity import ClientCertificate, Identity, NoIdentity, SharedSecret
 from sidecar.accept.keyring import Keyring
+from sidecar.accept.quotas import Counts, Quotas
+from sidecar.model.quota import Quota
 from sidecar.outbound.jwks import JwksClient
 from sidecar.settings import gateway as settings
 from sidecar.settings.secrets import read_secrets
 from sidecar.telemetry.log import EventLog
+from sidecar.telemetry.metrics import Metrics
 
 
 def make_identity(chosen: settings.Identity, *, log: EventLog) -> tuple[Identity, Keyring | None]:
@@ -39,3 +42,12 @@ def jwks_client(chosen: settings.BackendJwt) -> JwksClient:
         ConfigError: The file of authorities cannot be used.
     """
     return JwksClient(chosen.jwks_url, ca_file=chosen.ca_file, proxy=chosen.proxy, setting="gateway.identity.ca_file")
+
+
+def make_quotas(gateway: settings.GatewaySettings, *, counts: Counts, metrics: Metrics) -> Quotas | None:
+    """Make the limits of applications; ``None`` where nobody is verified, and so nobody is told apart."""
+    if isinstance(gateway.identity, settings.NoIdentity):
+        return None
+    most = gateway.per_application
+    quota = Quota(most.requests_per_second, running_jobs=most.running_jobs, stored=most.stored)
+    return Quotas(quota, counts=counts, limited=metrics.application_limited)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from sidecar.accept.identity import Identity
+from sidecar.accept.quotas import Quotas
 from sidecar.accept.request import AcceptRules
 from sidecar.accept.stage import Acceptor
 from sidecar.accept.targets import Targets
@@ -117,6 +118,7 @@ class Listeners:
         jobs: Jobs,
         downloads: Downloads | None,
         keys: PublicKeys,
+        quotas: Quotas | None,
     ) -> None:
         """Open the listener that the gateway calls."""
         gateway = self._settings.gateway
@@ -138,6 +140,7 @@ class Listeners:
             metrics=self._metrics,
             downloads=downloads,
             keys=keys,
+            quotas=quotas,
         )
         await self._serve("gateway", gateway, handler)
 

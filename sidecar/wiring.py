@@ -18,6 +18,7 @@ from sidecar.deliver.store import MessageStore
 from sidecar.duties import Duties
 from sidecar.fanout.large import LargeCalls
 from sidecar.fanout.stage import Fanout, FanoutLimits
+from sidecar.gatekeeper import make_quotas
 from sidecar.gather.large import LargeCallbacks, offered_name
 from sidecar.gather.stage import Gather
 from sidecar.keeping import make_bodies, make_seals, make_shapes, style_for
@@ -121,6 +122,7 @@ class Stages:
         if parts.store is not None and settings.offload is not None:
             self.downloads = Downloads(parts.store, proxy=settings.offload.download == "proxy")
         self.targets = Targets(parts.egress, log=parts.log, metrics=parts.metrics)
+        self.quotas = make_quotas(settings.gateway, counts=parts.ledger.usage, metrics=parts.metrics)
         self.acceptor = self._make_acceptor(parts, endpoints, callers, bodies)
         self.duties = Duties(
             settings,
@@ -128,6 +130,7 @@ class Stages:
             fanout=self.fanout,
             deliver=self.deliver,
             own=parts.egress.own,
+            quotas=self.quotas,
             bodies=bodies,
             shapes=shapes,
             log=parts.log,

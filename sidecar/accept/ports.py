@@ -3,7 +3,7 @@
 from typing import Protocol
 from uuid import UUID
 
-from sidecar.model.job import JobView, KeyTaken, NewJob, Stored
+from sidecar.model.job import IdempotencyKey, JobView, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded
 
 
@@ -24,6 +24,9 @@ class Ledger(Protocol):
 
     async def job(self, job_id: UUID) -> JobView | None:
         """Return what is known of a job."""
+
+    async def key_holder(self, key: IdempotencyKey) -> KeyTaken | None:
+        """Tell which job has an idempotency key."""
 
 
 class Room(Protocol):

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sidecar.accept.answer import Answer, accepted_answer, refused_answer, replayed_answer
+from sidecar.accept.answer import accepted_answer, refused_answer
 from sidecar.accept.large import LargeRequests
 from sidecar.accept.ports import Holds, Ledger, Room
+from sidecar.accept.quotas import Place
+from sidecar.accept.replay import IN_PROGRESS, Accepted, Key, Replays
 from sidecar.accept.request import AcceptRequest, fingerprint, key_scope
 from sidecar.accept.waiting import Wait, WaitingCallers, service_answer
 from sidecar.kit.background import Background
@@ -24,13 +26,6 @@ from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 
-IN_PROGRESS = Problem(
-    409,
-    "idempotency_key_in_progress",
-    "The first request with this idempotency-key is not answered yet; repeat this one in a second.",
-    headers={"retry-after": "1"},
-)
-
 
 @dataclass(frozen=True, slots=True)
 class AcceptLimits:
@@ -39,22 +34,6 @@ class AcceptLimits:
     commit_timeout: float
     idempotency_ttl: float
     public_url: str
-
-
-_Key = tuple[str, str]
-"""Scope and text of an idempotency key."""
-
-
-@dataclass(slots=True)
-class Accepted:
-    """An answer, and what must follow once it was written or could not be."""
-
-    answer: Answer
-    job_id: UUID
-    key: _Key | None = None
-    refusals: Sequence[Outcome] = ()
-    silent: bool = False  # a 502: the webhook hears nothing if it was written
-    first: bool = True  # False on replays, which have nothing to settle
 
 
 class Acceptor:
@@ -87,7 +66,8 @@ class Acceptor:
         self.large = large
         """Takes large bodies, where there is an object store."""
         self._seals = seals
-        self._unanswered: set[_Key] = set()
+        self._replays = Replays(ledger)
+        self._unanswered: set[Key] = set()
 
     def new_job_id(self) -> UUID:
         """Make the id of a job, which also names the object that its body becomes."""
@@ -102,18 +82,24 @@ class Acceptor:
         target: str,
         body: bytes | StoredObject,
         job_id: UUID | None = None,
+        over: Problem | None = None,
+        place: Place | None = None,
     ) -> Accepted:
         """Store a request and wait, as long as the caller likes, for its services to take it.
 
-        A body in the object store is removed again when it does not become a job's.
+        A body in the object store is removed again when it does not become a job's. Where ``over`` says that no new
+        job may begin, only the repetition of one is answered. ``place`` is told when the job is committed.
 
         Raises:
-            ProblemError: 409 or 422 for the idempotency key, 400 for values that the database refuses.
+            ProblemError: ``over``, 409 or 422 for the idempotency key, 400 for values that the database refuses.
             LedgerUnavailable: Nothing was stored, or nobody knows.
         """
         job = self._new_job(request, match, method=method, target=target, body=body, job_id=job_id)
         try:
-            accepted = await self._accept(job, request)
+            if over is None:
+                accepted = await self._accept(job, request, place)
+            else:
+                accepted = await self._replays.only(job.idempotency, request, over=over)
         except ProblemError:
             if self.large is not None:
                 await self.large.drop(body)
@@ -122,7 +108,7 @@ class Acceptor:
             await self.large.drop(body)
         return accepted
 
-    async def _accept(self, job: NewJob, request: AcceptRequest) -> Accepted:
+    async def _accept(self, job: NewJob, request: AcceptRequest, place: Place | None) -> Accepted:
         """Store a job and answer for it.
 
         Raises:
@@ -135,6 +121,8 @@ class Acceptor:
         try:
             stored = await self._store(job)
             if isinstance(stored, Stored):
+                if place is not None:
+                    place.stored(job.size)
                 await self._callers.until_heard(job.job_id, request.preference.wait)
         except BaseException:
             self._forget(job.job_id, key, wait)
@@ -143,7 +131,7 @@ class Acceptor:
         if isinstance(stored, KeyTaken):
             self._unreserve(key)
             self._holds.open(job.job_id)
-            return await self._replay(stored, job, request)
+            return await self._replays.answer(stored, job.idempotency, request)
         return self._answered(job, key, stored, wait, request)
 
     def settle(self, accepted: Accepted, *, written: bool) -> None:
@@ -196,11 +184,12 @@ class Acceptor:
             owned=tuple(self._room.has_room(call.service_key, len(small)) for call in match.calls),
             idempotency=key,
             stored=None if isinstance(body, bytes) else body.dump(),
+            size=len(body) if isinstance(body, bytes) else body.stored_size,
             upload_url=None if request.upload is None else request.upload.text,
             kept_headers=self._seals.close(job_id, request.headers, match.calls),
         )
 
-    def _reserve(self, job: NewJob) -> _Key | None:
+    def _reserve(self, job: NewJob) -> Key | None:
         """Let no other request replay a key before its first one is answered: a 502 would make that 202 untrue."""
         if job.idempotency is None:
             return None
@@ -210,7 +199,7 @@ class Acceptor:
         self._unanswered.add(key)
         return key
 
-    def _unreserve(self, key: _Key | None) -> None:
+    def _unreserve(self, key: Key | None) -> None:
         if key is not None:
             self._unanswered.discard(key)
 
@@ -224,7 +213,7 @@ class Acceptor:
             detail = "The database cannot store a value of this request; it may hold characters that no text has."
             raise ProblemError(Problem(400, "header_invalid", detail)) from error
 
-    def _answered(self, job: NewJob, key: _Key | None, stored: Stored, wait: Wait, request: AcceptRequest) -> Accepted:
+    def _answered(self, job: NewJob, key: Key | None, stored: Stored, wait: Wait, request: AcceptRequest) -> Accepted:
         refusals = [wait.refusals[call.service] for call in job.calls if call.service in wait.refusals]
         if len(refusals) == len(job.calls):
             self._told(Event.JOB_REJECTED, job)
@@ -253,19 +242,7 @@ class Acceptor:
             size=len(job.body),
         )
 
-    async def _replay(self, taken: KeyTaken, job: NewJob, request: AcceptRequest) -> Accepted:
-        if job.idempotency is None or taken.fingerprint != job.idempotency.fingerprint:
-            detail = "This idempotency-key was used with another body, query or callback-url; send a new key."
-            raise ProblemError(Problem(422, "idempotency_key_reused", detail))
-        view = await self._ledger.job(taken.job_id)
-        if view is None:
-            detail = "The job of this idempotency-key is no longer kept; send a new key."
-            raise ProblemError(Problem(422, "idempotency_key_reused", detail))
-        if view.state == "failed":  # every service has refused it just now, and its key is free again
-            raise ProblemError(IN_PROGRESS)
-        return Accepted(replayed_answer(view, applied=request.preference.applied), view.job_id, first=False)
-
-    def _forget(self, job_id: UUID, key: _Key | None, wait: Wait) -> None:
+    def _forget(self, job_id: UUID, key: Key | None, wait: Wait) -> None:
         """The caller is gone or gets an error; what was committed all the same goes on."""
         self._unreserve(key)
         self._callers.end(job_id)

@@ -32,11 +32,12 @@ from sidecar.ledger.server import check_server
 from sidecar.ledger.sqlfiles import load_queries
 from sidecar.ledger.stats import LedgerStats
 from sidecar.ledger.sweeps import Sweeps
+from sidecar.ledger.usage import UsageReader
 from sidecar.ledger.workers import BEAT, WorkerLife
 from sidecar.model.delivery import DeliveryEnd, DeliveryState, Part
 from sidecar.model.errors import LedgerError, LedgerUnavailable
 from sidecar.model.invocation import Release
-from sidecar.model.job import JobView, KeyTaken, NewJob, Stored
+from sidecar.model.job import IdempotencyKey, JobView, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded
 from sidecar.model.retry import RetryEnd, RetryState
 from sidecar.model.route import ServiceCall
@@ -97,6 +98,7 @@ class Ledger(Duties):
         self._claims = Claims(pool, queries, ownership=ownership, horizon=horizon)
         self._sweeps = Sweeps(pool, queries, horizon=horizon, retrying=retrying)
         self._jobs = JobReader(pool, queries)
+        self.usage = UsageReader(pool, queries, horizon=retrying)
         self._partitions = Partitions(pool, queries, ownership)
         self.retries = Retries(pool, queries, ownership=ownership, horizon=retrying, lane=self._hot, stats=self.stats)
         self.endpoints = Endpoints(pool, queries, ownership)
@@ -265,6 +267,10 @@ class Ledger(Duties):
     async def job(self, job_id: UUID) -> JobView | None:
         """Read a job as its owner may see it."""
         return await self._jobs.view(job_id)
+
+    async def key_holder(self, key: IdempotencyKey) -> KeyTaken | None:
+        """Tell which job has an idempotency key, without storing anything."""
+        return await self.usage.holder(key)
 
     async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
         """Read what a job keeps of its route for one service."""

@@ -149,6 +149,7 @@ class Queries:
     unreachable_deliveries: str
     unreachable_retries: str
     uploaded: str
+    usage: str
     worker_beat: str
     worker_bury: str
     worker_leave: str

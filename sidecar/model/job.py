@@ -38,6 +38,7 @@ class NewJob:
     owned: tuple[bool, ...]  # per call: this process starts it at once, or it waits in the ledger
     idempotency: IdempotencyKey | None = None
     stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
+    size: int = 0  # bytes that are kept of the body, here or there
     upload_url: str | None = None  # where the caller wants the result to be put
     kept_headers: bytes | None = None  # what is stored in place of ``headers``: credentials are sealed there
 

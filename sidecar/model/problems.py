@@ -43,6 +43,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "body_too_large": "The body is too large",
         "headers_too_large": "The request headers are too large",
         "uri_too_long": "The request line is too long",
+        "application_limit_exceeded": "The application has reached a limit",
         "loop_detected": "The request came from this sidecar",
         "expectation_failed": "The expectation cannot be met",
         # what became of it

@@ -116,12 +116,12 @@ class GatewayTimeouts(Section):
 class PerApplication(Section):
     """Limits of one application; beyond them the answer is 429."""
 
-    running_jobs: int = Field(default=1000, ge=1)
-    """Most unfinished jobs."""
-    stored: Size = 10 * GIB
-    """Most bytes stored, a size."""
-    requests_per_second: float = Field(default=100, gt=0)
-    """Most requests in a second."""
+    running_jobs: int | None = Field(default=1000, ge=1)
+    """Most jobs with a call or a message that has not ended, over all replicas; null is no limit."""
+    stored: Annotated[Size, sized("1KiB", "1024TiB")] | None = 10 * GIB
+    """Most bytes kept for such jobs, requests and results, in Postgres and the object store, a size; null likewise."""
+    requests_per_second: float | None = Field(default=100, gt=0, le=1_000_000)
+    """Most requests in a second to one process, however many processes there are; null likewise."""
 
 
 class GatewaySettings(Section):

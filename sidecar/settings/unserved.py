@@ -50,8 +50,8 @@ def _fatal(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _offload(settings)
-    if settings.gateway.per_application != PerApplication():
-        yield "gateway.per_application", "applications are not limited by this version"
+    if settings.gateway.per_application != PerApplication() and settings.gateway.identity.type == "none":
+        yield "gateway.per_application", "applications are not told apart with gateway.identity of type none"
     if settings.retention.objects != RetentionSettings().objects and not settings.stores_objects:
         yield "retention.objects", "no objects are stored without offload.bucket"
     if settings.telemetry.otlp_endpoint is not None:

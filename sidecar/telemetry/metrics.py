@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from sidecar import __version__
 from sidecar.model.egress import EgressReason
 from sidecar.model.outcome import Verdict
+from sidecar.model.quota import Limit
 from sidecar.model.reasons import DeliveryReason, InvocationReason, OwnReason
 from sidecar.telemetry.histogram import Histogram
 
@@ -53,6 +54,7 @@ class Metrics(Collector):
         self._put_off: Counter[OwnReason] = Counter(dict.fromkeys(set(OwnReason) - {OwnReason.RELEASED}, 0))
         self._tokens = Counter(dict.fromkeys((OK, *TOKEN_TROUBLES), 0))
         self._refusals = Counter({(stage, reason): 0 for stage in EGRESS_STAGES for reason in EgressReason})
+        self._limited = Counter(dict.fromkeys(Limit, 0))
         self._accept_seconds = Histogram("sidecar_accept_seconds", "Time from a request's head to its answer.")
         self._invocation_seconds = Histogram("sidecar_invocation_seconds", "Time of one call of a service.")
         self._delivery_seconds = Histogram("sidecar_delivery_seconds", "Time of one attempt at a webhook.")
@@ -67,6 +69,10 @@ class Metrics(Collector):
         self._jobs[status] += 1
         if seconds is not None:
             self._accept_seconds.observe(seconds)
+
+    def application_limited(self, limit: Limit) -> None:
+        """Count a request that was over a limit of its application."""
+        self._limited[limit] += 1
 
     def invocation_attempted(self, reason: InvocationReason | None, seconds: float | None = None) -> None:
         """Count a call of a service; no reason means that it was taken."""
@@ -107,6 +113,7 @@ class Metrics(Collector):
         """Yield the metric families (for the registry)."""
         yield _counter("jobs", "Answers of the gateway listener.", ("status",), _single(self._jobs))
         yield _counter("invocation_attempts", "Calls of services.", ("reason",), _single(self._invocations))
+        yield _counter("limited", "Requests over a limit of their application.", ("limit",), _single(self._limited))
         yield _counter("callbacks", "Callbacks of services.", ("verdict",), _single(self._callbacks))
         yield _counter("delivery_attempts", "Attempts at webhooks.", ("reason", "endpoint"), self._deliveries.items())
         text = "Messages not sent for a reason of ours."

@@ -8,8 +8,17 @@ from aiohttp import web
 
 from sidecar.accept.answer import Answer
 from sidecar.accept.identity import Caller, Peer, Unidentified, caller_of
-from sidecar.accept.request import AcceptRules, check_one_result, correlation_of, index_headers, read_request
-from sidecar.accept.stage import Accepted, Acceptor
+from sidecar.accept.quotas import Quotas
+from sidecar.accept.replay import Accepted
+from sidecar.accept.request import (
+    AcceptRequest,
+    AcceptRules,
+    check_one_result,
+    correlation_of,
+    index_headers,
+    read_request,
+)
+from sidecar.accept.stage import Acceptor
 from sidecar.accept.targets import Targets
 from sidecar.accept.view import Jobs, render_job, render_result
 from sidecar.model.errors import LedgerUnavailable, ProblemError
@@ -52,6 +61,7 @@ class GatewayHandler:
         metrics: Metrics,
         downloads: Downloads | None = None,
         keys: PublicKeys,
+        quotas: Quotas | None = None,
     ) -> None:
         self._rules = rules
         self._routes = routes
@@ -64,6 +74,7 @@ class GatewayHandler:
         self._metrics = metrics
         self._downloads = downloads
         self._keys = keys
+        self._quotas = quotas
         self._pending = 0
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -111,17 +122,37 @@ class GatewayHandler:
         check_media_type(match.route.accepts, request.headers.get("content-type"))
         target = request.raw_path
         check_one_result(read, match)
-        await self._targets.check(read)
-        job_id = self._acceptor.new_job_id()
-        body = await self._read(request, match, job_id)
+        over = await self._over(request, read)
+        place = None if self._quotas is None else self._quotas.enter(caller.application)
         try:
-            accepted = await self._acceptor.accept(
-                read, match, method=request.method, target=target, body=body, job_id=job_id
-            )
-            self._metrics.job_answered(accepted.answer.status, time.monotonic() - began)
-            return await self._write(request, accepted)
+            await self._targets.check(read)
+            job_id = self._acceptor.new_job_id()
+            body = await self._read(request, match, job_id)
+            try:
+                accepted = await self._acceptor.accept(
+                    read, match, method=request.method, target=target, body=body, job_id=job_id, over=over, place=place
+                )
+                self._metrics.job_answered(accepted.answer.status, time.monotonic() - began)
+                return await self._write(request, accepted)
+            finally:
+                self._bodies.done(body)
         finally:
-            self._bodies.done(body)
+            if place is not None:
+                place.leave()
+
+    async def _over(self, request: web.BaseRequest, read: AcceptRequest) -> Problem | None:
+        """Tell the limit of the application that is reached, where this can still be a repetition; else refuse.
+
+        Raises:
+            ProblemError: 429.
+        """
+        if self._quotas is None:
+            return None
+        application = read.caller.application
+        over = await self._quotas.over(application, request.content_length or 0)
+        if over is not None and not (read.idempotency_key is not None and self._quotas.may_look(application)):
+            raise ProblemError(over)
+        return over
 
     async def _read(self, request: web.BaseRequest, match: Match, job_id: UUID) -> bytes | StoredObject:
         large, route = self._acceptor.large, match.route
@@ -152,6 +183,8 @@ class GatewayHandler:
     ) -> web.StreamResponse:
         if request.method not in {"GET", "HEAD"}:
             raise ProblemError(Problem(405, "method_not_allowed", "Use GET.", {"allow": "GET, HEAD"}))
+        if self._quotas is not None and (over := self._quotas.over_rate(caller.application)) is not None:
+            raise ProblemError(over)
         job, _, rest = asked.partition("/")
         try:
             job_id = UUID(job)

@@ -90,6 +90,7 @@ SCANS = [
     ("held", (100, 30.0), "worker", 200),
     ("expired", (BEGINNING, 100), "deadline_at", 100),
     ("parked", (100,), "takeovers", 40),
+    ("usage", (["a"],), "deadline_at", 1),
 ]
 
 

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from sidecar.accept.stage import Accepted, AcceptLimits, Acceptor
+from sidecar.accept.replay import Accepted
+from sidecar.accept.stage import AcceptLimits, Acceptor
 from sidecar.accept.waiting import WaitingCallers
 from sidecar.kit.background import Background
 from sidecar.model.endpoint import EndpointRule
-from sidecar.model.job import JobView, KeyTaken, NewJob, Stored
+from sidecar.model.job import IdempotencyKey, JobView, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded, Verdict
 from sidecar.model.prefer import Preference
 from sidecar.model.route import ServiceCall
@@ -69,6 +70,9 @@ class Ledger:
 
     async def job(self, job_id: UUID) -> JobView | None:
         return self.views.get(job_id)
+
+    async def key_holder(self, key: IdempotencyKey) -> KeyTaken | None:
+        return self.keys.get((key.scope, key.key))
 
 
 class Room:

@@ -5,7 +5,7 @@ import asyncio
 import orjson
 import pytest
 
-from sidecar.accept.stage import Accepted
+from sidecar.accept.replay import Accepted
 from sidecar.model.errors import LedgerRejected, LedgerUnavailable, ProblemError
 from sidecar.model.route import Completion, Gather, ServiceCall
 from tests.unit.accept.bench import BILLING, STOCK, Bench
