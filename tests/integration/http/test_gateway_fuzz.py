@@ -30,7 +30,7 @@ from tests.unit.builders import Lines
 from tests.unit.settings.builders import make_route, make_table
 
 SECRET = "between-us-and-nobody-else"
-EXPECTED = {200, 202, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 422, 429, 431, 502, 503, 508}
+EXPECTED = {200, 202, 304, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 422, 429, 431, 502, 503, 508}
 TIMEOUT = 10.0
 
 
@@ -58,6 +58,11 @@ class NoJobs:
         return []
 
 
+class NoKeys:
+    def document(self) -> tuple[bytes, str]:
+        return b'{"keys":[]}', '"none"'
+
+
 async def open_listener(lines: Lines) -> Listener:
     bench = Bench()
     bench.hears({"billing": 202})
@@ -82,6 +87,7 @@ async def open_listener(lines: Lines) -> Listener:
         bodies=BodyReader(limit=1000, budget=100_000, idle_timeout=0.2, total_timeout=1.0),
         log=lines.log,
         metrics=metrics,
+        keys=NoKeys(),
         quotas=Quotas(Quota(100_000.0, None, None), counts=Nothing(), limited=metrics.application_limited),
     )
     return await serve(
@@ -152,7 +158,9 @@ names = st.one_of(st.sampled_from(KNOWN).map(str.encode), st.binary(max_size=12)
 values = st.one_of(st.sampled_from(USUAL), st.binary(max_size=60), st.text(max_size=40).map(str.encode))
 fields = st.lists(st.tuples(names, values), max_size=12)
 targets = st.one_of(
-    st.sampled_from([b"/orders/7", b"/orders/7?a=1", b"/", b"/_jobs/", b"/_jobs/x/results/y", b"/x/_jobs/%00", b"*"]),
+    st.sampled_from(
+        [b"/orders/7", b"/orders/7?a=1", b"/", b"/_jobs/", b"/_keys", b"/_jobs/x/results/y", b"/x/_jobs/%00", b"*"]
+    ),
     st.binary(max_size=30).map(lambda path: b"/" + path),
 )
 methods = st.sampled_from([b"POST", b"GET", b"HEAD", b"PUT", b"OPTIONS", b"TRACE", b"FOO", b"post"])
