@@ -168,7 +168,7 @@ def test_the_definition_knows_every_answer_and_every_message_header_of_the_contr
 
 def test_the_route_for_kubernetes_prefers_the_rule_with_the_header() -> None:
     route = read("kubernetes/httproute.yaml")
-    jobs, keys, steered, plain = route["spec"]["rules"]
+    jobs, keys, steered, own, plain = route["spec"]["rules"]
     (match,) = steered["matches"]
     assert match["headers"] == [{"type": "RegularExpression", "name": "callback-url", "value": ".+"}]
     assert match["path"] == plain["matches"][0]["path"] == {"type": "PathPrefix", "value": "/orders/1.0.0"}
@@ -176,6 +176,8 @@ def test_the_route_for_kubernetes_prefers_the_rule_with_the_header() -> None:
     assert jobs["matches"][0]["path"]["value"] == "/orders/1.0.0/_jobs"
     assert keys["matches"][0]["path"]["value"] == "/orders/1.0.0/_keys"
     assert jobs["backendRefs"] == keys["backendRefs"] == steered["backendRefs"] != plain["backendRefs"]
+    assert [header["name"] for header in own["matches"][0]["headers"]] == ["callback-url", "x-async-sidecar"]
+    assert own["backendRefs"] == plain["backendRefs"]
     for rule in (jobs, keys, steered):
         (modified,) = [entry for entry in rule["filters"] if entry["type"] == "RequestHeaderModifier"]
         removed = modified["requestHeaderModifier"]["remove"]
@@ -188,8 +190,11 @@ def test_the_load_balancer_keeps_to_the_limits_of_its_conditions() -> None:
         for condition in rule["Properties"]["Conditions"]:
             (values,) = [part["Values"] for part in condition.values() if isinstance(part, dict)]
             assert all(0 < len(value) <= 128 for value in values)
-    header = resources["WithCallbackUrl"]["Properties"]["Conditions"][1]["HttpHeaderConfig"]
-    assert (header["HttpHeaderName"], header["Values"]) == ("callback-url", ["?*"])
+    for name, header in {"WithCallbackUrl": "callback-url", "OwnCalls": "x-async-sidecar"}.items():
+        wanted = resources[name]["Properties"]["Conditions"][1]["HttpHeaderConfig"]
+        assert wanted == {"HttpHeaderName": header, "Values": ["?*"]}
+    order = [resources[name]["Properties"]["Priority"]["Ref"] for name in ("Jobs", "OwnCalls", "WithCallbackUrl")]
+    assert order == ["FirstPriority", "SecondPriority", "ThirdPriority"]
 
 
 def test_snippets_for_deployment_toml_set_what_was_decided() -> None:

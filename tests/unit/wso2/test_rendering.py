@@ -98,6 +98,15 @@ def test_the_secret_is_read_where_the_gateway_runs_and_stands_in_no_file(key: st
         assert f'<property name="x-sidecar-key" scope="transport" expression="{xpath}"/>' in text
 
 
+def test_names_that_yaml_reads_as_numbers_stay_names() -> None:
+    files = render("api-project", make_plan(a_site(api="42", version="1.0", environment="7"), ROUTES))
+    api = yaml.safe_load(files["42-1.0/api.yaml"])["data"]
+    assert (api["name"], api["version"]) == ("42", "1.0")
+    assert yaml.safe_load(files["params/7.yaml"])["environments"][0]["name"] == "7"
+    route = yaml.safe_load(render("kubernetes", make_plan(a_site(api="Orders_API.v1"), ROUTES))["httproute.yaml"])
+    assert route["metadata"]["name"] == "orders-api-v1-async"
+
+
 def test_without_a_secret_no_header_is_set() -> None:
     for text in render("sequence-backend", make_plan(a_site(key="none"), ROUTES)).values():
         assert "x-sidecar-key" not in text
