@@ -152,7 +152,7 @@ def test_what_all_routes_begin_with_is_the_base_path(paths: list[str], base: str
     assert common_base([a_route(path) for path in paths]) == base
 
 
-def test_operations_are_below_the_base_path_with_those_about_jobs_at_the_end() -> None:
+def test_operations_are_below_the_base_path_with_those_of_the_sidecar_at_the_end() -> None:
     routes = [*ROUTES, a_route("/ordersother/x"), a_route("/orders")]
     assert [(operation.verb, operation.target) for operation in api_operations(routes, "/orders")] == [
         ("POST", "/{order_id}/report"),
@@ -161,6 +161,7 @@ def test_operations_are_below_the_base_path_with_those_about_jobs_at_the_end() -
         ("POST", "/"),
         ("GET", "/_jobs/{job_id}"),
         ("GET", "/_jobs/{job_id}/results/{service}"),
+        ("GET", "/_keys"),
     ]
 
 
