@@ -21,6 +21,9 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if eq (get (get $admin "tls" | default dict) "client_certificates" | default "none") "required" -}}
+{{- fail "config.admin.tls.client_certificates is required: probes show no certificate; make it optional or none, and let networkPolicy.admin restrict who comes" -}}
+{{- end -}}
 {{- $ports := list -}}
 {{- range list "gateway" "callbacks" "admin" -}}
 {{- $ports = append $ports (include "sidecar.port" (dict "root" $ "listener" .)) -}}

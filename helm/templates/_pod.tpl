@@ -5,6 +5,9 @@
 httpGet:
   path: {{ .path }}
   port: admin
+  {{- if (get (get .root.Values.config "admin" | default dict) "tls") }}
+  scheme: HTTPS
+  {{- end }}
 periodSeconds: {{ .probe.periodSeconds }}
 timeoutSeconds: {{ .probe.timeoutSeconds }}
 failureThreshold: {{ .probe.failureThreshold }}
@@ -61,11 +64,11 @@ ports:
     protocol: TCP
   {{- end }}
 startupProbe:
-  {{- include "sidecar.probe" (dict "probe" .Values.probes.startup "path" "/livez") | nindent 2 }}
+  {{- include "sidecar.probe" (dict "root" $ "probe" .Values.probes.startup "path" "/livez") | nindent 2 }}
 livenessProbe:
-  {{- include "sidecar.probe" (dict "probe" .Values.probes.liveness "path" "/livez") | nindent 2 }}
+  {{- include "sidecar.probe" (dict "root" $ "probe" .Values.probes.liveness "path" "/livez") | nindent 2 }}
 readinessProbe:
-  {{- include "sidecar.probe" (dict "probe" .Values.probes.readiness "path" "/readyz") | nindent 2 }}
+  {{- include "sidecar.probe" (dict "root" $ "probe" .Values.probes.readiness "path" "/readyz") | nindent 2 }}
 {{- if gt (int .Values.preStopSeconds) 0 }}
 lifecycle:
   preStop:

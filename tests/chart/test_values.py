@@ -25,6 +25,7 @@ def test_lint_finds_nothing(name: str, tools: Tools, write_values: Write) -> Non
 
 
 SECRET = site(config={"database": {"dsn": "postgresql://sidecar@pg/sidecar", "password": "hunter2"}})
+TLS = {"cert_file": "/certs/tls.crt", "key_file": "/certs/tls.key"}
 WRONG: dict[str, tuple[Values, str]] = {
     "an unknown value": (site(replicas=2), "replicas"),
     "an unknown value further in": (site(image={"name": "x"}), "name"),
@@ -44,6 +45,10 @@ WRONG: dict[str, tuple[Values, str]] = {
     ),
     "no database": (site(config={"database": {"dsn": ""}}), "dsn"),
     "probes without a path": (site(config={"admin": {"open": ["/metrics"]}}), "config.admin.open lacks /livez"),
+    "probes without a certificate": (
+        site(config={"admin": {"tls": TLS | {"client_ca_file": "/c/ca", "client_certificates": "required"}}}),
+        "config.admin.tls.client_certificates is required",
+    ),
     "one port twice": (site(config={"admin": {"listen": "0.0.0.0:8080"}}), "three different ports"),
     "a port that nobody can name": (site(config={"admin": {"listen": "0.0.0.0:0"}}), "port 0"),
     "no room to roll": (site(updateStrategy={"maxSurge": 0}), "both 0"),
@@ -118,3 +123,13 @@ def test_the_grace_period_follows_the_drain_timeout(drain: Any, seconds: int, ma
     config = {} if drain is None else {"worker": {"drain_timeout": drain}}
     made = make_rendering(site(config=config, preStopSeconds=7))
     assert made.served["spec"]["terminationGracePeriodSeconds"] == 7 + seconds + 30
+
+
+def test_probes_and_monitoring_speak_tls_where_the_admin_listener_does(make_rendering: MakeRendering) -> None:
+    for tls, scheme in ((None, None), (TLS, "HTTPS")):
+        rendering = make_rendering(site(config={"admin": {"tls": tls}}, serviceMonitor={"enabled": True}))
+        container = rendering.served["spec"]["containers"][0]
+        probes = (container[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness"))
+        assert {probe["httpGet"].get("scheme") for probe in probes} == {scheme}
+        (endpoint,) = rendering.of("ServiceMonitor")[0]["spec"]["endpoints"]
+        assert endpoint.get("scheme") == (scheme and scheme.lower())
