@@ -109,9 +109,10 @@ async def _open(
     arguments = ["-m", "benchmarks.large_peer", str(block)]
     async with child(arguments, log=log, stdin=PIPE, stdout=PIPE) as process:
         peer = PeerProcess(process, log=log)
-        settings: dict[str, Any] = sidecar_settings(
-            dsn, ports, (await peer.answer())["url"] + "/work", token_secrets(directory / "tokens")
-        )
+        own = (await peer.answer())["url"]
+        settings: dict[str, Any] = sidecar_settings(dsn, ports, own + "/work", token_secrets(directory / "tokens"))
+        # The service and the webhook share a port here, which the egress guard takes for ours unless it is told.
+        settings["webhook"]["endpoints"] = [{"name": "bench", "match": f"{own}/hooks/1.0"}]
         file.write_text(yaml.safe_dump(settings | {"offload": section}))
         async with run_sidecar(directory / "large.log", file, ports) as sidecar:
             yield Callbacks(sidecar, peer), sidecar, section

@@ -19,6 +19,7 @@ import uvloop
 from aiohttp import ClientSession, web
 
 CHUNK = 64 * 1024
+ACCEPTED = 202
 PATIENCE = 300.0
 """Seconds after which a message counts as missing."""
 
@@ -44,7 +45,9 @@ class LargePeer:
     async def round(self, session: ClientSession, *, gateway: str, own: str, blocks: int) -> dict[str, Any]:
         """Send a request, call back, and compare what the webhook is told with what was sent."""
         async with session.post(gateway, data=b"{}", headers={"callback-url": f"{own}/hooks/1.0"}) as answer:
-            await answer.read()
+            said = await answer.text()
+            if answer.status != ACCEPTED:
+                raise RuntimeError(f"the sidecar answered {answer.status}: {said}")
         callback = await self._calls.get()
         size = len(self._block) * blocks
         headers = {"content-type": "application/json", "content-length": str(size)}
