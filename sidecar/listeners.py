@@ -27,6 +27,7 @@ from sidecar.web.admin import AdminHandler, Exposition
 from sidecar.web.api.handler import ApiHandler
 from sidecar.web.body import BodyReader
 from sidecar.web.callbacks import CallbacksHandler
+from sidecar.web.console.handler import ConsoleHandler
 from sidecar.web.download import Downloads
 from sidecar.web.gateway import GatewayHandler
 from sidecar.web.home import Limits
@@ -86,12 +87,14 @@ class Listeners:
     ) -> None:
         """Open the listener for probes, metrics and operators."""
         admin = self._settings.admin
+        tokens, idle = _tokens(admin), self._settings.gateway.timeouts.body_idle
         handler = AdminHandler(
             ready=why_not_ready,
             metrics=exposition,
             open_paths=admin.open,
-            tokens=_tokens(admin),
-            api=ApiHandler(operator, idle_timeout=self._settings.gateway.timeouts.body_idle),
+            tokens=tokens,
+            api=ApiHandler(operator, idle_timeout=idle),
+            console=ConsoleHandler(operator, tokens, idle_timeout=idle) if admin.tokens else None,
         )
         await self._serve("admin", admin, handler)
 

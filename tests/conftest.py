@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -35,8 +36,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run on a loop of its own, and leave the test's loop alone (asyncio.run would unset it)."""
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        return runner.run(work)
+
+    def begin() -> T:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            return runner.run(work)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return begin()
+    with ThreadPoolExecutor(1) as threads:  # a browser's driver keeps a loop running in this one
+        return threads.submit(begin).result()
 
 
 async def execute(dsn: str, statement: str) -> None:

@@ -145,7 +145,7 @@ def _attempt(attempt: RetryAttempt, *, name: str, service: str | None) -> StoryE
     return _webhook(
         at=attempt.at,
         what="delivered" if good else "attempt_failed",
-        text=f"{name} was delivered." if good else f"An attempt at it {_came_of(attempt.status, attempt.reason)}.",
+        text=f"{name} was delivered." if good else f"{name} {_came_of(attempt.status, attempt.reason)}.",
         mood=Mood.GOOD if good else Mood.BAD,
         service=service,
         status=attempt.status,
@@ -175,7 +175,9 @@ def _ended(one: MessageFacts, row: LedgerRow | None, *, name: str) -> StoryEvent
         return tell(what="delivered", text=f"{name} was delivered.", mood=Mood.GOOD, status=one.last_status)
     if one.state == RetryState.CANCELLED:
         return tell(what="cancelled", text=f"{name} was given up by an operator.", mood=Mood.BAD)
-    came = f": an attempt {_came_of(one.last_status, reason)}" if one.attempts and row is None else ""
+    # Without a retry, its only attempt is not in a history.
+    alone = one.attempts and (row is None or not row.history)
+    came = f": an attempt {_came_of(one.last_status, reason)}" if alone else ""
     return tell(
         what="failed",
         text=f"{name} failed for good{came}. It can be redriven.",

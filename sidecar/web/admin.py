@@ -1,4 +1,4 @@
-"""The admin listener: probes, metrics, and the admin API."""
+"""The admin listener: probes, metrics, the admin API and the console."""
 
 from collections.abc import Callable, Collection
 from typing import Protocol
@@ -10,13 +10,14 @@ from sidecar.model.audit import Actor
 from sidecar.model.errors import ProblemError
 from sidecar.model.problems import Problem
 from sidecar.web.api.document import PREFIX
+from sidecar.web.console.visit import ROOT as CONSOLE
 from sidecar.web.problem import problem_response
 from sidecar.web.tokens import Tokens
 
 _JSON = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 _TEXT = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
 PATHS = ("/livez", "/readyz", "/metrics")
-_NOT_FOUND = Problem(404, "not_found", f"Here are /livez, /readyz, /metrics, and {PREFIX}/openapi.json.")
+_NOT_FOUND = Problem(404, "not_found", f"Here are /livez, /readyz, /metrics, {CONSOLE} and {PREFIX}/openapi.json.")
 _UNAUTHORIZED = Problem(
     401, "unauthorized", "Send a token of admin.tokens as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
 )
@@ -37,6 +38,13 @@ class Api(Protocol):
         """Answer one request of somebody who was recognized."""
 
 
+class Console(Protocol):
+    """Pages for operators."""
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whoever sends it."""
+
+
 class AdminHandler:
     """Answer ``/livez``, ``/readyz``, ``/metrics`` and the admin API.
 
@@ -47,6 +55,7 @@ class AdminHandler:
         open_paths: Paths that need no token.
         tokens: Bearer tokens, any of which opens every path.
         api: The admin API.
+        console: Pages for operators, who sign in there.
     """
 
     def __init__(
@@ -57,18 +66,22 @@ class AdminHandler:
         open_paths: Collection[str] = PATHS,
         tokens: Tokens | None = None,
         api: Api | None = None,
+        console: Console | None = None,
     ) -> None:
         self._why_not = ready
         self._metrics = metrics
         self._open = frozenset(open_paths)
         self._tokens = tokens or Tokens()
         self._api = api
+        self._console = console
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path = request.path
         if self._api is not None and path.startswith(f"{PREFIX}/"):
             return await self._api.answer(request, self._authorize(request))
+        if self._console is not None and (path == CONSOLE or path.startswith(f"{CONSOLE}/")):
+            return await self._console.answer(request)
         if path not in PATHS:
             raise ProblemError(_NOT_FOUND)
         if path not in self._open:

@@ -128,7 +128,7 @@ def test_each_failed_call_and_each_failed_attempt_is_told_with_its_reason() -> N
         "attempt_failed",
         "next_attempt",
     ]
-    assert events[5].text == "An attempt at it got no answer (connect)."
+    assert events[5].text == "The message about billing got no answer (connect)."
     assert (events[6].status, events[6].reason, events[6].seconds) == (503, "status_503", 0.25)
     assert (events[-1].at, events[-1].reason) == (at(90), "backoff")
 

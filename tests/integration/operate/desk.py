@@ -17,6 +17,7 @@ from sidecar.telemetry.log import make_log
 from sidecar.telemetry.metrics import Metrics
 from sidecar.web.admin import AdminHandler
 from sidecar.web.api.handler import ApiHandler
+from sidecar.web.console.handler import ConsoleHandler
 from sidecar.web.server import serve
 from sidecar.web.tokens import NamedToken, Tokens
 from tests.integration.ledger.kit import Replica, replica
@@ -56,11 +57,13 @@ def open_desk(dsn: str) -> Iterator[Desk]:
     here = run(beside.__aenter__())
     ledger = OperatorLedger(LedgerConfig(dsn=dsn, pool=2, statement_timeout=5.0), clock=here.ledger.clock)
     desk = OperatorDesk(ledger, names=NAMES, retention=14 * 86_400.0)
+    known = tokens()
     handler = AdminHandler(
         ready=lambda: None,
         metrics=Metrics(),
-        tokens=tokens(),
+        tokens=known,
         api=ApiHandler(desk.operator, idle_timeout=5.0),
+        console=ConsoleHandler(desk.operator, known, idle_timeout=5.0),
     )
     log = make_log("json", "info", io.BytesIO())
     listener = run(serve(handler, name="admin", host="127.0.0.1", port=0, log=log))
