@@ -12,7 +12,7 @@ from sidecar.accept.replay import IN_PROGRESS, Accepted, Key, Replays
 from sidecar.accept.request import AcceptRequest, fingerprint, key_scope
 from sidecar.accept.waiting import Wait, WaitingCallers, service_answer
 from sidecar.kit.background import Background
-from sidecar.kit.time_limit import TimeLimit
+from sidecar.kit.time_limit import TimeLimits
 from sidecar.model.endpoint import EndpointRule
 from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, ProblemError
 from sidecar.model.job import IdempotencyKey, KeyTaken, NewJob, Stored
@@ -68,6 +68,7 @@ class Acceptor:
         self._seals = seals
         self._replays = Replays(ledger)
         self._unanswered: set[Key] = set()
+        self._time_limits = TimeLimits()
 
     def new_job_id(self) -> UUID:
         """Make the id of a job, which also names the object that its body becomes."""
@@ -205,7 +206,7 @@ class Acceptor:
 
     async def _store(self, job: NewJob) -> Stored | KeyTaken:
         try:
-            with TimeLimit(self._limits.commit_timeout):
+            with self._time_limits.within(self._limits.commit_timeout):
                 return await self._ledger.accept(job)
         except TimeoutError:
             raise LedgerUnavailable("the commit took too long; it may still happen") from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from sidecar.accept.answer import ServiceAnswer
+from sidecar.kit.time_limit import TimeLimits
 from sidecar.model.outcome import Outcome
 from sidecar.model.route import ServiceCall
 
@@ -29,6 +30,7 @@ class WaitingCallers:
 
     def __init__(self) -> None:
         self._waits: dict[UUID, Wait] = {}
+        self._limits = TimeLimits()
 
     def begin(self, job_id: UUID, services: Iterable[str]) -> Wait:
         """Begin to listen, before the work is handed over."""
@@ -40,13 +42,12 @@ class WaitingCallers:
         wait = self._waits[job_id]
         if not wait.open or seconds <= 0:
             return
-        loop = asyncio.get_running_loop()
-        wait.done = loop.create_future()
-        timer = loop.call_later(seconds, _resolve, wait.done)
+        wait.done = asyncio.get_running_loop().create_future()
         try:
-            await wait.done
-        finally:
-            timer.cancel()
+            with self._limits.within(seconds):
+                await wait.done
+        except TimeoutError:
+            pass
 
     def end(self, job_id: UUID) -> Wait:
         """Stop listening; from now on refusals are not this caller's to commit."""

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from sidecar.kit.time_limit import TimeLimit
+from sidecar.kit.time_limit import TimeLimits
 from sidecar.ledger.config import LedgerConfig
 from sidecar.ledger.faults import Fault, classify
 from sidecar.ledger.stats import LedgerStats
@@ -42,6 +42,7 @@ class Link:
         self._stats = stats
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._reconnecting: asyncio.Task[None] | None = None
+        self._limits = TimeLimits()
         self._up = asyncio.Event()
         self._closed = False
         self._opened = False  # once it was open, coming back is the task's business
@@ -107,7 +108,7 @@ class Link:
         connection = await self._first() if self._connection is None else self._connection
         self._stats.statements[query[3 : query.find("\n")]] += 1
         try:
-            with TimeLimit(self._config.statement_timeout + GRACE):
+            with self._limits.within(self._config.statement_timeout + GRACE):
                 return await connection.fetch(query, *args)
         except asyncio.CancelledError:
             self._drop(connection)  # what the statement did is unknown, and the next caller must not wait for it

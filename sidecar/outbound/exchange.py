@@ -8,7 +8,7 @@ here, and a request is then one text and one write. Pooling, connecting, name re
 import asyncio
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import ClientRequest, hdrs
@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from sidecar import __version__
+from sidecar.kit.time_limit import TimeLimits
 
 USER_AGENT = f"wso2-mediation-sidecar/{__version__}"
 
@@ -50,7 +51,10 @@ class Origin(ClientRequest):
 class Connector(aiohttp.TCPConnector):
     """A pool of connections that remembers the origins which they lead to."""
 
-    _origins: dict[str, Origin] | None = None
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.limits = TimeLimits()
+        self._origins: dict[str, Origin] = {}
 
     def crowded(self, origin: Origin) -> bool:
         """Tell whether every connection to an origin that there may be is in use."""
@@ -61,8 +65,8 @@ class Connector(aiohttp.TCPConnector):
         slash = url.find("/", url.find("://") + 3)
         if slash < 0:
             return None
-        if self._origins is None or len(self._origins) > _ORIGINS:
-            self._origins = {}
+        if len(self._origins) > _ORIGINS:
+            self._origins.clear()
         place = url[:slash]
         origin = self._origins.get(place)
         if origin is None:

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from sidecar.kit.time_limit import TimeLimit
+from sidecar.kit.time_limit import TimeLimits
 from sidecar.model.stored import StoredObject
 from sidecar.outbound.exchange import Answer, Connector, exchange
 from sidecar.outbound.sessions import Outgoing
@@ -77,11 +77,12 @@ async def send(
         max_response: Bytes of the response's body that are read; beyond them the connection is closed.
         spill: Where a larger response goes; what its sink raises passes through.
     """
-    outgoing = Outgoing(headers, body)
+    outgoing, connector = Outgoing(headers, body), session.connector
+    limits = connector.limits if isinstance(connector, Connector) else TimeLimits()
     response: aiohttp.ClientResponse | Answer | None = None
     parts: list[bytes] = []
     try:
-        with TimeLimit(timeout):
+        with limits.within(timeout):
             response = await _begin(session, method, url, outgoing)
             whole = await _read(response.content, parts, max_response if spill is None else spill.threshold)
             if not whole and spill is not None:
