@@ -80,5 +80,7 @@ async def test_what_was_accepted_is_refused_when_the_settings_have_become_strict
             return await query(database, ENDED)
 
         (row,) = await ask_until(ended, "the end of the sequence")
+        await wait_until(
+            lambda: '"stage":"dial"' in second.log.read_text(), "the log line, which is written a little later"
+        )
     assert (row["state"], row["last_reason"]) == ("failed", "egress_refused")
-    assert '"stage":"dial"' in second.log.read_text()
