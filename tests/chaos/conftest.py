@@ -12,8 +12,12 @@ from uuid import uuid4
 import pytest
 
 from sidecar.dev.object_store import EmbeddedStore
+from sidecar.dev.ports import free_port
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger.migrate import migrate
+from tests.acceptance.harness.guarded import bearer
+from tests.acceptance.harness.key_manager import KeyManager
+from tests.acceptance.harness.tls import Authority
 from tests.acceptance.harness.world import Places, open_world
 from tests.chaos.oracle import Oracle
 from tests.chaos.site import BUCKET, Site, make_replicas
@@ -79,24 +83,35 @@ class OpenSite:
         run_here = f"CREATE DATABASE {name} TEMPLATE migrated"
         await execute(postgres.superuser_dsn, run_here)
         places = Places.free()
-        world = await stack.enter_async_context(open_world(places))
+        authority = Authority(self._directory)
+        key_manager = await self._key_manager(authority)
+        world = await stack.enter_async_context(open_world(places, webhook_tls=authority.server()))
         to_database = await stack.enter_async_context(open_way(postgres.port))
         to_store = await stack.enter_async_context(open_way(int(store.endpoint_url.rpartition(":")[2])))
         to_webhook = await stack.enter_async_context(open_way(places.webhooks))
         site = self._site = Site(
             world=world,
-            oracle=Oracle(),
+            oracle=Oracle(lambda message: bearer(key_manager)(message) < 300),
             postgres=postgres,
             store=store,
             to_database=to_database,
             to_store=to_store,
             to_webhook=to_webhook,
+            to_key_manager=await stack.enter_async_context(open_way(key_manager.port)),
+            key_manager=key_manager,
+            authority=authority,
             dsn=postgres.dsn(name),
             story=Story(self._seed),
         )
         stack.callback(site.kill_replicas)
         make_replicas(site, places, self._directory)
         return site
+
+    async def _key_manager(self, authority: Authority) -> KeyManager:
+        key_manager = KeyManager(free_port(), authority.server())
+        await key_manager.start()
+        self._stack.push_async_callback(key_manager.stop)
+        return key_manager
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         site = self._site

@@ -44,16 +44,21 @@ def takes(_: Message) -> web.Response:
 
 
 class Oracle:
-    """The webhook of all callers: it keeps every message, and knows which it took."""
+    """The webhook of all callers: it keeps every message, and knows which it took.
 
-    def __init__(self) -> None:
+    Args:
+        let_in: Tells whether a message shows what the webhook asks for.
+    """
+
+    def __init__(self, let_in: Callable[[Message], bool] = lambda _: True) -> None:
         self.mood: Answer = takes
+        self._let_in = let_in
         self.taken: Counter[str] = Counter()
         self.failed_for_good = 0
 
     async def answer(self, message: Message) -> web.StreamResponse:
         """Answer as the fault of the moment wants it."""
-        response = self.mood(message)
+        response = self.mood(message) if self._let_in(message) else web.Response(status=401)
         if response.status < 300:
             self.taken[message.id] += 1
         elif response.status == 500 and not response.body:

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sidecar.dev.object_store import EmbeddedStore
 from sidecar.dev.postgres import EmbeddedPostgres
+from tests.acceptance.harness.key_manager import CLIENT, PASSWORD, SECRET, USER, KeyManager
 from tests.acceptance.harness.load import load_routes
 from tests.acceptance.harness.replica import Replica
 from tests.acceptance.harness.retrying import QUICK
 from tests.acceptance.harness.site import Ports, make_settings
+from tests.acceptance.harness.tls import Authority
 from tests.acceptance.harness.world import Places, World
 from tests.chaos.clock import SteppedClock
 from tests.chaos.oracle import Oracle
@@ -36,6 +38,9 @@ class Site:
     to_database: Way
     to_store: Way
     to_webhook: Way
+    to_key_manager: Way
+    key_manager: KeyManager
+    authority: Authority
     dsn: str
     story: Story
     replicas: list[Replica] = field(default_factory=list)
@@ -44,7 +49,7 @@ class Site:
     @property
     def hook(self) -> str:
         """The callers' webhook, by the way that can fail."""
-        return f"http://127.0.0.1:{self.to_webhook.port}{HOOK_PATH}"
+        return f"https://127.0.0.1:{self.to_webhook.port}{HOOK_PATH}"
 
     @property
     def gateways(self) -> list[str]:
@@ -96,5 +101,23 @@ def _settings(site: Site, directory: Path) -> dict[str, Any]:
         "webhook": {
             "timeouts": {"connect": "1s", "total": "2s"},
             "concurrency": {"per_endpoint": PER_ENDPOINT},
+            "ca_file": str(site.authority.ca_file),
+            "service_users": [_service_user(site, directory)],
         },
+    }
+
+
+def _service_user(site: Site, directory: Path) -> dict[str, Any]:
+    secrets = {"client_secret_file": SECRET, "password_file": PASSWORD}
+    for name, secret in secrets.items():
+        (directory / name).write_text(secret)
+    return {
+        "match": site.hook.removesuffix("results"),
+        "type": "oauth2_password",
+        "token_url": f"https://127.0.0.1:{site.to_key_manager.port}/oauth2/token",
+        "ca_file": str(site.authority.ca_file),
+        "client_id": CLIENT,
+        "username": USER,
+        "scopes": ["device_{worker}"],
+        **{name: str(directory / name) for name in secrets},
     }

@@ -43,6 +43,7 @@ class KeyManager:
         self._valid: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._ends: dict[str, float] = {}
         self._over = asyncio.Event()
+        self.port = port
         self._server = Server(self._serve, port, tls=tls)
         self.start = self._server.start
         self.token_url = f"{self._server.url}/oauth2/token"

@@ -1,6 +1,7 @@
 """Webhook receivers: they keep every message, repetitions included."""
 
 import asyncio
+import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -62,14 +63,14 @@ def in_turn(*statuses: int, body: bytes = b"") -> Behaviour:
 class Webhooks:
     """All webhooks of a test behind one port; those whose path begins with a prefix of ``hanging`` never answer."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self.by_job: dict[str, list[Message]] = defaultdict(list)
         self.hanging: set[str] = set()
         self.held: list[Message] = []  # got, and not answered
         self.status: dict[str, int] = {}  # by path, where it is not 204
         self.behaviours: dict[str, Behaviour] = {}  # by path, where a status does not say all
         self._over = asyncio.Event()
-        self._server = Server(self._serve, port)
+        self._server = Server(self._serve, port, tls=tls)
         self.start = self._server.start
         self.url = self._server.url
 

@@ -1,5 +1,6 @@
 """Everything around the sidecar: callers, services and webhooks, on loopback and in the test's own loop."""
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -41,12 +42,12 @@ class Places:
 class World:
     """Callers, services, webhooks."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, *, webhook_tls: ssl.SSLContext | None = None) -> None:
         self.tasks = Tasks()
         self.callbacks = Callbacks()
         self.services = Services(places.services, self.callbacks, self.tasks)
         self.other = Services(places.other, self.callbacks, self.tasks)
-        self.webhooks = Webhooks(places.webhooks)
+        self.webhooks = Webhooks(places.webhooks, tls=webhook_tls)
         self.client = Client()
         self.hooks_at: str | None = None
 
@@ -80,9 +81,9 @@ def named(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_world(places: Places) -> AsyncIterator[World]:
+async def open_world(places: Places, *, webhook_tls: ssl.SSLContext | None = None) -> AsyncIterator[World]:
     """Open a world, and close it whatever happens."""
-    world = World(places)
+    world = World(places, webhook_tls=webhook_tls)
     try:
         for server in (world.services, world.other, world.webhooks):
             await server.start()

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.chaos.faults import database, processes, storage, webhooks
+from tests.chaos.faults import database, key_manager, processes, storage, webhooks
 from tests.chaos.site import Site
 
 Fault = Callable[[Site, random.Random], Awaitable[None]]
@@ -13,4 +13,5 @@ FAMILIES: Mapping[str, Mapping[str, Fault]] = {
     "database": database.FAULTS,
     "storage": storage.FAULTS,
     "webhooks": webhooks.FAULTS,
+    "key manager": key_manager.FAULTS,
 }
