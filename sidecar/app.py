@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from sidecar import __version__
 from sidecar.gatekeeper import make_identity
 from sidecar.kit.background import Background
 from sidecar.kit.periodic import Periodic
-from sidecar.ledger import Ledger, LedgerConfig, LedgerStats
-from sidecar.lifecycle import EXIT_FAULT, EXIT_OK, Cleanups, Supervisor, on_signals
+from sidecar.ledger import Ledger, LedgerConfig
+from sidecar.lifecycle import EXIT_FAULT, EXIT_OK, Cleanups, Supervisor, on_level_signals, on_signals
 from sidecar.listeners import Listeners, accept_rules
+from sidecar.measuring import make_metrics, measure_ledger, measure_process, measure_store
 from sidecar.model.errors import LedgerUnavailable
 from sidecar.offload.store import ObjectStore
 from sidecar.operate.desk import operator_desk
@@ -25,7 +26,7 @@ from sidecar.sending import make_users, open_webhooks
 from sidecar.settings.root import Settings
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
-from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.loop_lag import LoopLag
 from sidecar.telemetry.siblings import Siblings
 from sidecar.wiring import Handover, Parts, Stages
 
@@ -57,10 +58,10 @@ class Sidecar:
         self._background = Background(partial(self._failed, "background"))
         self._handover = Handover()
         self._ledger = Ledger(_ledger_config(settings), handover=self._handover, on_death=self._died)
-        self._metrics = Metrics(
-            statements=partial(_ledger_counts, self._ledger.stats),
-            endpoints=[endpoint.name for endpoint in settings.webhook.endpoints],
-        )
+        self._metrics = metrics = make_metrics(settings)
+        measure_ledger(metrics, self._ledger)
+        self._lag = LoopLag(measure_process(metrics, log))
+        self._store_told = measure_store(metrics)
         identity, self._keyring = make_identity(settings.gateway.identity, log=log)
         self._rules = accept_rules(settings, identity)
         self._egress = make_egress(settings)
@@ -86,6 +87,7 @@ class Sidecar:
         """
         asyncio.get_running_loop().set_exception_handler(self._log.loop_exception)
         undo = on_signals(self.request_stop)
+        undo_levels = on_level_signals(self._log.set_level, usual=self._settings.telemetry.log.level)
         starting = asyncio.ensure_future(self.start())
         over = asyncio.ensure_future(self._supervisor.until_over())
         try:
@@ -104,10 +106,13 @@ class Sidecar:
             await asyncio.gather(starting, over, return_exceptions=True)
             await self.stop()
             undo()
+            undo_levels()
 
     async def start(self) -> None:
         """Start everything; the admin listener first, so that probes are answered while the database is awaited."""
         add = self._cleanups.add
+        await self._lag.start()
+        add("loop lag", self._lag.stop)
         if self._siblings is not None:
             await self._siblings.start()
             add("siblings", self._siblings.stop)
@@ -219,7 +224,7 @@ class Sidecar:
         settings = self._settings.offload
         if settings is None or settings.bucket is None:
             return None
-        store = ObjectStore(settings)
+        store = ObjectStore(settings, told=self._store_told)
         self._cleanups.add("object store", store.stop)
         await store.start()
         return store
@@ -279,16 +284,6 @@ class Sidecar:
 
     def _failed(self, name: str, error: BaseException) -> None:
         self._log.error(Event.TASK_FAILED, task=name, exc_info=error)
-
-
-def _ledger_counts(stats: LedgerStats) -> Mapping[str, Mapping[str, int]]:
-    return {
-        "statements": stats.statements,
-        "batches": stats.batches,
-        "rows": stats.rows,
-        "rejected": stats.rejected,
-        "outcomes": stats.outcomes,
-    }
 
 
 def _ledger_config(settings: Settings) -> LedgerConfig:

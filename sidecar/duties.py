@@ -11,6 +11,7 @@ from sidecar.model.invocation import Invocation
 from sidecar.model.retry import Retry
 from sidecar.model.shape import Shapes
 from sidecar.offload.bodies import Bodies
+from sidecar.schedule.backlog import Backlog
 from sidecar.schedule.beat import Beat
 from sidecar.schedule.claim import Claim
 from sidecar.schedule.endpoints import Endpoints
@@ -35,6 +36,7 @@ USAGE_INTERVAL = 2.0
 
 EXPIRE_INTERVAL = 1.0
 PULSE_INTERVAL = 20.0
+BACKLOG_INTERVAL = 15.0
 OWN_PLACES_INTERVAL = 30.0
 
 
@@ -113,9 +115,11 @@ class Duties:
         self.retry = every(scan, "retry", Claim(RetrySource(ledger), deliver, gate=deliver.places))
         self.claims = (self.reinvoke, self.redeliver, self.retry)
         budget = settings.retry.give_up_after
+        self.backlog = Backlog(ledger.backlog)
         self.upkeep: tuple[Periodic, ...] = (
             every(scan, "endpoints", Endpoints(deliver.health, deliver, ledger.retries, budget=budget, log=log)),
             every(TAKEOVER_INTERVAL, "takeover", TakeOver(ledger, log=log)),
+            every(BACKLOG_INTERVAL, "backlog", self.backlog),
             every(PULSE_INTERVAL, "pulse", Pulse(ledger.pulse)),
             every(lost_after / 2, "reconcile", Reconcile(ledger, older_than=lost_after, log=log)),
             every(OWN_PLACES_INTERVAL, "egress", own),

@@ -66,6 +66,20 @@ def on_signals(stop: Callable[[], None]) -> Callable[[], None]:
     return undo
 
 
+def on_level_signals(set_level: Callable[[str], None], *, usual: str) -> Callable[[], None]:
+    """Set the level of the log to ``debug`` on SIGUSR1 and to the usual one on SIGUSR2; returns how to undo it."""
+    loop = asyncio.get_running_loop()
+    levels = {signal.SIGUSR1: "debug", signal.SIGUSR2: usual}
+    for number, level in levels.items():
+        loop.add_signal_handler(number, set_level, level)
+
+    def undo() -> None:
+        for number in levels:
+            loop.remove_signal_handler(number)
+
+    return undo
+
+
 class Cleanups:
     """Actions that undo what was started, run last-in first-out, each whatever became of the others."""
 

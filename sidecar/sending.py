@@ -1,6 +1,7 @@
 """How messages go out, made of the settings: for the stages, and for trying a webhook."""
 
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -77,6 +78,7 @@ def make_exchange(
     endpoints: EndpointRule,
     log: EventLog,
     metrics: Metrics,
+    clock: Callable[[], float] = time.time,
 ) -> Exchange:
     """Make what sends one message once."""
     webhook, retry = settings.webhook, settings.retry
@@ -90,6 +92,7 @@ def make_exchange(
         timeout=webhook.timeouts.total,
         longest_wait=retry.give_up_after,
         label_of=endpoints.label_of,
+        clock=clock,
         log=log,
         metrics=metrics,
     )

@@ -24,6 +24,7 @@ from sidecar.gather.stage import Gather
 from sidecar.keeping import make_bodies, make_seals, make_shapes, style_for
 from sidecar.kit.background import Background
 from sidecar.ledger import Ledger, quick_id
+from sidecar.measuring import measure_backlog, measure_endpoints
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.delivery import Delivery
@@ -136,6 +137,13 @@ class Stages:
             log=parts.log,
             on_error=on_duty_error,
         )
+        measure_backlog(parts.metrics, self.duties.backlog)
+        measure_endpoints(
+            parts.metrics,
+            lambda: self.deliver.health.states,
+            label_of=endpoints.label_of,
+            labels=[endpoint.name for endpoint in settings.webhook.endpoints],
+        )
         for name, lanes in (("invocations", self.fanout.lanes), ("deliveries", self.deliver.lanes)):
             gauge, title = parts.metrics.gauge, name.capitalize()
             gauge(f"{name}_running", f"{title} under way.", partial(getattr, lanes, "running"))
@@ -209,6 +217,7 @@ class Stages:
             endpoints=endpoints,
             log=parts.log,
             metrics=parts.metrics,
+            clock=parts.ledger.clock.now,
         )
         return Deliver(
             ledger=parts.ledger,

@@ -35,6 +35,8 @@ class Workers:
         """Run until a signal comes or workers cannot be kept alive; return the exit code."""
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, self._stop)
+        for signal_number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(signal_number, self._pass_on)
         with tempfile.TemporaryDirectory(prefix="sidecar-workers-") as shared:
             try:
                 for number in range(self._count):
@@ -82,6 +84,11 @@ class Workers:
     def _stop(self, *_: object) -> None:
         self._stopping = True
         self._terminate()
+
+    def _pass_on(self, number: int, _: object) -> None:
+        for child in self._children.values():
+            if child.poll() is None:
+                child.send_signal(number)
 
     def _terminate(self) -> None:
         for child in self._children.values():

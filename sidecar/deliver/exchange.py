@@ -8,6 +8,7 @@ from sidecar.deliver.content import Content, Message
 from sidecar.deliver.decide import Delivered, PutOff, Rejected, SilenceRule, Silent, decide
 from sidecar.deliver.ends import Attempt
 from sidecar.deliver.message import message_headers
+from sidecar.model.job import accepted_at
 from sidecar.model.reasons import DeliveryReason, OwnReason
 from sidecar.model.retry_after import retry_after
 from sidecar.outbound.requests import Failure, FailureKind, Reply
@@ -76,6 +77,7 @@ class Exchange:
         timeout: Seconds for one request, to the end of its response.
         longest_wait: Seconds; no longer Retry-After is heeded.
         label_of: Names an endpoint for metrics.
+        clock: The time of the clock that made the job's id, in seconds since 1970.
         log: The log.
         metrics: The metrics.
     """
@@ -92,6 +94,7 @@ class Exchange:
         timeout: float,
         longest_wait: float,
         label_of: Callable[[str], str],
+        clock: Callable[[], float] = time.time,
         log: EventLog,
         metrics: Metrics,
     ) -> None:
@@ -104,6 +107,7 @@ class Exchange:
         self._timeout = timeout
         self._longest_wait = longest_wait
         self._label_of = label_of
+        self._clock = clock
         self._log = log
         self._metrics = metrics
 
@@ -179,7 +183,10 @@ class Exchange:
     def _told(self, message: Message, content: Content, attempt: Attempt) -> None:
         decision, answer = attempt.decision, attempt.answer
         reason = None if isinstance(decision, Delivered) else decision.reason
-        self._metrics.delivery_attempted(reason, self._label_of(message.endpoint), attempt.seconds)
+        label, route = self._label_of(message.endpoint), message.route
+        self._metrics.delivery_attempted(reason, label, attempt.seconds, route=route)
+        if reason is None:
+            self._metrics.delivered(route, self._clock() - accepted_at(message.job_id))
         more = {"detail": answer.detail} if isinstance(answer, Failure) and answer.detail else {}
         self._log.info(
             Event.DELIVERY_ATTEMPTED,

@@ -1,6 +1,6 @@
 """Whether endpoints are there: what attempts tell, and what all replicas know of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sidecar.deliver.circuits import OPENS, Circuits, pause_after
@@ -45,6 +45,11 @@ class EndpointHealth:
         self._states: dict[str, EndpointState] = {}
         self._paused: set[str] = set()  # of those that are away: nothing is learnt from attempts that were under way
         self.circuits = Circuits(full_speed)
+
+    @property
+    def states(self) -> Collection[EndpointState]:
+        """What the replicas knew of the endpoints that are away, at the last look."""
+        return self._states.values()
 
     async def refresh(self) -> frozenset[str]:
         """Learn what the replicas know; return the endpoints that nothing is to be sent to."""

@@ -276,7 +276,7 @@ class Fanout:
 
     def _told(self, invocation: Invocation, answer: Reply | Failure, decision: Decision, *, seconds: float) -> None:
         reason = getattr(decision, "reason", None)
-        self._metrics.invocation_attempted(reason, seconds)
+        self._metrics.invocation_attempted(reason, seconds, route=invocation.route, service=invocation.call.service)
         self._log.info(
             Event.INVOCATION_ATTEMPTED,
             job_id=str(invocation.job_id),

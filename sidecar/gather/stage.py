@@ -141,6 +141,8 @@ class Gather:
             outcome = read_callback(job_id, service, headers=headers, body=body, rule=rule)
             recorded = await self._record(outcome, body)
         self._metrics.callback_received(recorded.verdict)
+        if recorded.route is not None:
+            self._metrics.callback_waited(recorded.route, service, recorded.waited)
         self._log.info(
             Event.CALLBACK_RECEIVED,
             job_id=str(job_id),

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sidecar.ledger.link import LedgerConflict, Link
 from sidecar.ledger.stats import LedgerStats
 from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable
+from sidecar.telemetry.histogram import Histogram
 
 MAX_ROWS = 256
 MAX_BYTES = 1 << 20
@@ -72,8 +73,9 @@ class Entry(Generic[I, R]):
 class Queue(Generic[I, R]):
     """The items of one kind that wait for a flush."""
 
-    def __init__(self, kind: Kind[I, R], lane: "Lane") -> None:
+    def __init__(self, kind: Kind[I, R], lane: "Lane", sizes: Histogram) -> None:
         self.kind = kind
+        self.sizes = sizes
         self.entries: deque[Entry[I, R]] = deque()
         self._lane = lane
 
@@ -136,7 +138,7 @@ class Lane:
 
     def queue(self, kind: Kind[I, R]) -> Queue[I, R]:
         """Add a kind to the round."""
-        queue = Queue(kind, self)
+        queue = Queue(kind, self, self._stats.kind(kind.name))
         self._queues.append(queue)
         return queue
 
@@ -219,6 +221,7 @@ class Lane:
 
     def _settle(self, queue: Queue[Any, Any], batch: list[Entry[Any, Any]], results: Sequence[Any]) -> None:
         self._stats.rows[queue.kind.name] += len(batch)
+        queue.sizes.observe(len(batch))
         for entry, result in zip(batch, results, strict=True):
             if result is AGAIN:
                 queue.entries.append(entry)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sidecar.ledger.accept import AcceptKind
 from sidecar.ledger.audit import Audit
+from sidecar.ledger.backlog import Backlog
 from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.claims import Claims
 from sidecar.ledger.clock import DatabaseClock
@@ -106,6 +107,7 @@ class Ledger(Duties):
         self.audit = Audit(pool, queries)
         self.dropping = Dropping(pool, queries, ownership=ownership, clock=self._clock)
         self.pulse = Pulse(pool, queries, ownership=ownership, horizon=retrying, stats=self.stats)
+        self.backlog = Backlog(pool, queries, horizon=retrying)
         self.clock = self._clock
         self.redrive = Redrive(pool, queries, horizon=retrying, clock=self._clock)
 
@@ -158,6 +160,15 @@ class Ledger(Duties):
     def beat_interval(self) -> float:
         """How often to beat, in seconds."""
         return self._config.dead_after * BEAT
+
+    @property
+    def pool(self) -> LinkPool:
+        """The connections for claims, duties and reads."""
+        return self._pool
+
+    def since_beat(self) -> float:
+        """Tell the seconds since the last beat that came through; infinity when there was none."""
+        return self._life.since_beat()
 
     def fence_open(self) -> bool:
         """Tell whether this process has beaten recently enough to act on what it owns."""

@@ -14,8 +14,6 @@ from sidecar.model.delivery import Delivery
 from sidecar.model.errors import LedgerError
 from sidecar.model.outcome import MessageKind, Outcome, OutcomeKind, Recorded, ResultStatus, Verdict
 
-WON = Recorded(Verdict.WON)
-
 
 class RecordKind:
     """Outcomes, with the messages that they make. Repeating one is harmless: it finds itself standing."""
@@ -55,7 +53,7 @@ class RecordKind:
         for row in rows:
             place = row["n"]
             if place is not None:
-                results[place - 1] = WON
+                results[place - 1] = Recorded(Verdict.WON, route=row["route"], waited=row["waited"] or 0.0)
                 self._outcomes[items[place - 1].outcome] += 1
             if row["worker"] is not None:
                 messages.append(delivery(row, None if place is None else items[place - 1]))

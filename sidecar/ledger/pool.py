@@ -17,9 +17,21 @@ class LinkPool:
         self._links = [
             Link(config, stats, name=f"{config.application} {number}") for number in range(max(config.pool, 1))
         ]
+        self.waiting = 0
+        """Statements that wait for a free link."""
         self._free: asyncio.LifoQueue[Link] = asyncio.LifoQueue()
         for link in reversed(self._links):
             self._free.put_nowait(link)
+
+    @property
+    def size(self) -> int:
+        """How many links there are."""
+        return len(self._links)
+
+    @property
+    def in_use(self) -> int:
+        """How many links run a statement."""
+        return len(self._links) - self._free.qsize()
 
     async def fetch(self, query: str, *args: object) -> Rows:
         """Run one statement on a free link.
@@ -27,7 +39,11 @@ class LinkPool:
         Raises:
             LedgerError: As :meth:`sidecar.ledger.link.Link.fetch`.
         """
-        link = await self._free.get()
+        self.waiting += 1
+        try:
+            link = await self._free.get()
+        finally:
+            self.waiting -= 1
         try:
             return await link.fetch(query, *args)
         finally:

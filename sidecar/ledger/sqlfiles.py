@@ -57,6 +57,7 @@ class Queries:
     audit: str
     audit_write: str
     backlog: str
+    backlog_due: str
     cancel_deliveries: str
     cancel_retries: str
     claim_deliveries: str

@@ -67,6 +67,10 @@ class WorkerLife:
         """Tell whether the last beat is recent enough to act on what we own."""
         return boottime() < self._beat_sent + self._dead_after * FENCE
 
+    def since_beat(self) -> float:
+        """Tell the seconds since the last beat that came through; infinity when there was none."""
+        return boottime() - self._beat_sent
+
     async def register(self) -> None:
         """Become a new worker."""
         sent = boottime()
@@ -84,7 +88,11 @@ class WorkerLife:
         """
         if not self._buried:
             sent = boottime()
-            rows = await self._link.fetch(self._queries.worker_beat, self._ownership.worker)
+            try:
+                rows = await self._link.fetch(self._queries.worker_beat, self._ownership.worker)
+            except LedgerUnavailable:
+                self._ownership.stats.beats_lost += 1
+                raise
             if rows:
                 self._clock.measure(rows[0]["epoch"], sent=sent, received=boottime())
                 self._beat_sent = sent
@@ -103,6 +111,7 @@ class WorkerLife:
         dead = self._observer.look({row["worker_id"]: row["beat"] for row in rows}, at=boottime())
         for worker, beat in dead:
             await self._link.fetch(self._queries.worker_bury, worker, beat)
+            self._ownership.stats.burials += 1
         return len(dead)
 
     async def leave(self) -> None:
@@ -117,6 +126,7 @@ class WorkerLife:
         # The id goes first: a flush that ends now must not take its work.
         self._buried = True
         self._beat_sent = NEVER
+        self._ownership.stats.deaths += 1
         self._ownership.worker = 0
         self._ownership.registry.forget_all()
         if self._on_death is not None:

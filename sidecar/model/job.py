@@ -103,3 +103,8 @@ class JobView:
     deadline_at: datetime
     services: tuple[ServiceView, ...]
     deliveries: tuple[DeliveryView, ...]
+
+
+def accepted_at(job_id: UUID) -> float:
+    """Tell when a job was accepted, in seconds since 1970: its id is a UUIDv7 (RFC 9562, section 5.7)."""
+    return (job_id.int >> 80) / 1000

@@ -92,3 +92,5 @@ class Recorded:
     standing: str | None = None
     since: datetime | None = None
     digest: bytes | None = None  # of the one that stands, see :meth:`Outcome.digest`
+    route: str | None = None  # of a winner
+    waited: float = 0.0  # of a winner: seconds since its service was called last

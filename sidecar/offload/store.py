@@ -23,6 +23,7 @@ from sidecar.offload.listing import NOT_FOUND, Listed, abort_begun_before, liste
 from sidecar.offload.presentation import named_attachment, object_parameters
 from sidecar.offload.reading import RawBody, opened, unpacked
 from sidecar.offload.signing import Signers
+from sidecar.offload.telling import Told, tell_calls
 from sidecar.offload.upload import Upload
 from sidecar.offload.versions import erase_under
 from sidecar.settings.offload import OffloadSettings
@@ -55,6 +56,7 @@ class ObjectStore:
         settings: The store.
         environ: Where AWS leaves a web identity; the process's environment by default.
         session: Another source of the region and the credential chain; several stores may share one.
+        told: Told of each call: operation, what came of it, and seconds.
 
     Raises:
         ConfigError: The settings name no bucket.
@@ -66,6 +68,7 @@ class ObjectStore:
         *,
         environ: Mapping[str, str] | None = None,
         session: AioSession | None = None,
+        told: Told | None = None,
     ) -> None:
         if settings.bucket is None:
             raise ConfigError("offload.bucket: is missing; name the bucket for large bodies")
@@ -77,6 +80,7 @@ class ObjectStore:
         self._links = Links(self._signers)
         self._stack = AsyncExitStack()
         self._opened: S3Client | None = None
+        self._told = told
 
     async def start(self) -> None:
         """Open the clients; nothing is asked over the network yet.
@@ -86,6 +90,8 @@ class ObjectStore:
         """
         keys = read_keys(self._settings.credentials)
         self._opened = await self._stack.enter_async_context(open_client(self._session, self._settings, keys=keys))
+        if self._told is not None:
+            tell_calls(self._opened, self._told)
         self._stack.push_async_callback(self._signers.stop)
         await self._signers.start()
 

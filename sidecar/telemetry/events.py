@@ -43,4 +43,5 @@ class Event(StrEnum):
     LISTENER_PROBLEM = "listener.problem"
     TASK_FAILED = "task.failed"
     DUTY_FAILED = "duty.failed"
+    LEVEL_CHANGED = "log.level_changed"
     LIBRARY_MESSAGE = "library.message"

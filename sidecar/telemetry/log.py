@@ -104,6 +104,16 @@ class EventLog(structlog.BoundLoggerBase):
         """Log what someone has to look at; ``exc_info`` takes the exception."""
         self._proxy_to_logger("error", event, **fields)
 
+    def set_level(self, level: str) -> None:
+        """Write from this level on: ``debug``, ``info``, ``warning`` or ``error``. It holds for the whole process."""
+        self._logger.threshold = logging.getLevelNamesMapping()[level.upper()]
+        self.error(Event.LEVEL_CHANGED, level_now=level)
+
+    @property
+    def lost(self) -> int:
+        """Lines that the stream did not take."""
+        return self._logger.lost
+
     def flush(self) -> None:
         """Write out what is buffered."""
         self._logger.flush()
@@ -124,7 +134,10 @@ def make_log(log_format: str, level: str, stream: BinaryIO) -> EventLog:
     threshold = logging.getLevelNamesMapping()[level.upper()]
     buffer = LogBuffer(stream, threshold=threshold)
     atexit.register(buffer.flush)
-    told = describe_exception if threshold > logging.DEBUG else describe_exception_fully
+
+    def told(error: BaseException) -> dict[str, object]:  # the level may change while the process runs
+        return describe_exception(error) if buffer.threshold > logging.DEBUG else describe_exception_fully(error)
+
     render = _json_renderer(told) if log_format == "json" else _pretty_renderer(told, colors=stream.isatty())
     return EventLog(buffer, [render], {})
 

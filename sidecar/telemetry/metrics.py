@@ -17,13 +17,10 @@ from sidecar.model.egress import EgressReason
 from sidecar.model.outcome import Verdict
 from sidecar.model.quota import Limit
 from sidecar.model.reasons import DeliveryReason, InvocationReason, OwnReason
-from sidecar.telemetry.histogram import Histogram
+from sidecar.telemetry.histogram import LONG_BOUNDS, OTHER, Histograms
 
 OK = "ok"
 """The ``reason`` of an attempt that did not fail."""
-
-OTHER = "other"
-"""The ``endpoint`` of webhooks that the settings do not name."""
 
 ANSWERS = (200, 202, 303, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415, 417, 422, 429, 431, 500, 502, 503, 508)
 """Statuses that the gateway listener answers with."""
@@ -33,19 +30,20 @@ TOKEN_TROUBLES = (OwnReason.KEY_MANAGER_AWAY, OwnReason.KEY_MANAGER_REFUSES, Own
 EGRESS_STAGES = ("accept", "dial")
 """When a URL was refused: as it came, or when it was to be called."""
 
-LedgerCounts = Callable[[], Mapping[str, Mapping[str, int]]]
+Families = Callable[[], Iterable[Metric]]
+"""Tells metrics that others count, at that moment."""
 
 
 class Metrics(Collector):
     """Counts what happens in this process.
 
     Args:
-        statements: The ledger's counters: what is counted, by kind.
         endpoints: Names of the configured endpoints, beyond ``other``.
+        routes: The templates of the configured routes, each with the names of its services.
     """
 
-    def __init__(self, *, statements: LedgerCounts = dict, endpoints: Sequence[str] = ()) -> None:
-        self._statements = statements
+    def __init__(self, *, endpoints: Sequence[str] = (), routes: Mapping[str, Iterable[str]] | None = None) -> None:
+        self._more: list[Families] = []
         self._jobs = Counter(dict.fromkeys(ANSWERS, 0))
         self._invocations = Counter(dict.fromkeys((OK, *InvocationReason), 0))
         self._callbacks = Counter(dict.fromkeys(Verdict, 0))
@@ -55,39 +53,60 @@ class Metrics(Collector):
         self._tokens = Counter(dict.fromkeys((OK, *TOKEN_TROUBLES), 0))
         self._refusals = Counter({(stage, reason): 0 for stage in EGRESS_STAGES for reason in EgressReason})
         self._limited = Counter(dict.fromkeys(Limit, 0))
-        self._accept_seconds = Histogram("sidecar_accept_seconds", "Time from a request's head to its answer.")
-        self._invocation_seconds = Histogram("sidecar_invocation_seconds", "Time of one call of a service.")
-        self._delivery_seconds = Histogram("sidecar_delivery_seconds", "Time of one attempt at a webhook.")
+        paths = [(path,) for path in routes or {}]
+        calls = [(path, service) for path, services in (routes or {}).items() for service in services]
+        by_route, by_service = ("route",), ("route", "service")
+        text = "Time from a request's head to its answer."
+        self._accept_seconds = Histograms("accept_seconds", text, by_route, paths)
+        text = "Time of one call of a service."
+        self._invocation_seconds = Histograms("invocation_seconds", text, by_service, calls)
+        text = "Time from the last call of a service to its callback."
+        self._callback_seconds = Histograms("callback_wait_seconds", text, by_service, calls, bounds=LONG_BOUNDS)
+        text = "Time of one attempt at a webhook."
+        self._delivery_seconds = Histograms("delivery_seconds", text, by_route, paths)
+        text = "Time from the accept of a job to the delivery of a message about it."
+        self._end_to_end_seconds = Histograms("end_to_end_seconds", text, by_route, paths, bounds=LONG_BOUNDS)
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
-    def job_answered(self, status: int, seconds: float | None = None) -> None:
+    def job_answered(self, status: int, seconds: float | None = None, *, route: str = OTHER) -> None:
         """Count an answer of the gateway listener; ``seconds`` from the request's head."""
         self._jobs[status] += 1
         if seconds is not None:
-            self._accept_seconds.observe(seconds)
+            self._accept_seconds.of(route).observe(seconds)
 
     def application_limited(self, limit: Limit) -> None:
         """Count a request that was over a limit of its application."""
         self._limited[limit] += 1
 
-    def invocation_attempted(self, reason: InvocationReason | None, seconds: float | None = None) -> None:
+    def invocation_attempted(
+        self, reason: InvocationReason | None, seconds: float, *, route: str = OTHER, service: str = OTHER
+    ) -> None:
         """Count a call of a service; no reason means that it was taken."""
         self._invocations[reason or OK] += 1
-        if seconds is not None:
-            self._invocation_seconds.observe(seconds)
+        self._invocation_seconds.of(route, service).observe(seconds)
 
     def callback_received(self, verdict: Verdict) -> None:
         """Count a callback by what became of it."""
         self._callbacks[verdict] += 1
 
-    def delivery_attempted(self, reason: DeliveryReason | None, endpoint: str, seconds: float) -> None:
+    def callback_waited(self, route: str, service: str, seconds: float) -> None:
+        """Count how long a service took, from its last call to the callback that stands."""
+        self._callback_seconds.of(route, service).observe(seconds)
+
+    def delivery_attempted(
+        self, reason: DeliveryReason | None, endpoint: str, seconds: float, *, route: str = OTHER
+    ) -> None:
         """Count an attempt at a webhook; no reason means that it was delivered."""
         self._deliveries[reason or OK, endpoint] += 1
-        self._delivery_seconds.observe(seconds)
+        self._delivery_seconds.of(route).observe(seconds)
+
+    def delivered(self, route: str, seconds: float) -> None:
+        """Count how long it took from the accept of a job to the delivery of a message about it."""
+        self._end_to_end_seconds.of(route).observe(seconds)
 
     def delivery_put_off(self, reason: OwnReason) -> None:
         """Count a message that was not sent for a reason of ours."""
@@ -105,26 +124,32 @@ class Metrics(Collector):
         """Export what ``read`` returns at that moment as ``sidecar_{name}``."""
         self._gauges.append((f"sidecar_{name}", text, read))
 
+    def add(self, families: Families) -> None:
+        """Export also what somebody else counts."""
+        self._more.append(families)
+
     async def expose(self) -> bytes:
         """Render all metrics of this process in the text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metric families (for the registry)."""
-        yield _counter("jobs", "Answers of the gateway listener.", ("status",), _single(self._jobs))
-        yield _counter("invocation_attempts", "Calls of services.", ("reason",), _single(self._invocations))
-        yield _counter("limited", "Requests over a limit of their application.", ("limit",), _single(self._limited))
-        yield _counter("callbacks", "Callbacks of services.", ("verdict",), _single(self._callbacks))
-        yield _counter("delivery_attempts", "Attempts at webhooks.", ("reason", "endpoint"), self._deliveries.items())
+        yield counter("jobs", "Answers of the gateway listener.", ("status",), single(self._jobs))
+        yield counter("invocation_attempts", "Calls of services.", ("reason",), single(self._invocations))
+        yield counter("limited", "Requests over a limit of their application.", ("limit",), single(self._limited))
+        yield counter("callbacks", "Callbacks of services.", ("verdict",), single(self._callbacks))
+        yield counter("delivery_attempts", "Attempts at webhooks.", ("reason", "endpoint"), self._deliveries.items())
         text = "Messages not sent for a reason of ours."
-        yield _counter("deliveries_put_off", text, ("reason",), _single(self._put_off))
-        yield _counter("token_fetches", "Requests for tokens of service users.", ("reason",), _single(self._tokens))
-        yield _counter("egress_refusals", "URLs that may not be called.", ("stage", "reason"), self._refusals.items())
-        for what, by_kind in self._statements().items():
-            yield _counter(f"ledger_{what}", f"Ledger: {what} by kind.", ("kind",), _single(by_kind))
+        yield counter("deliveries_put_off", text, ("reason",), single(self._put_off))
+        yield counter("token_fetches", "Requests for tokens of service users.", ("reason",), single(self._tokens))
+        yield counter("egress_refusals", "URLs that may not be called.", ("stage", "reason"), self._refusals.items())
         yield self._accept_seconds.family()
         yield self._invocation_seconds.family()
+        yield self._callback_seconds.family()
         yield self._delivery_seconds.family()
+        yield self._end_to_end_seconds.family()
+        for families in self._more:
+            yield from families()
         for name, text, read in self._gauges:
             yield GaugeMetricFamily(name, text, value=read())
         info = GaugeMetricFamily("sidecar_build_info", "Always 1; the label tells the version.", labels=("version",))
@@ -132,13 +157,15 @@ class Metrics(Collector):
         yield info
 
 
-def _single(counts: Mapping[Any, int]) -> Iterable[tuple[tuple[str], int]]:
+def single(counts: Mapping[Any, int]) -> Iterable[tuple[tuple[str], int]]:
+    """Tell counts by the one label that they have."""
     return (((str(value),), count) for value, count in counts.items())
 
 
-def _counter(
+def counter(
     name: str, text: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]
 ) -> CounterMetricFamily:
+    """Build a counter; its name gets ``sidecar_`` and ``_total``."""
     family = CounterMetricFamily(f"sidecar_{name}", text, labels=labels)
     for values, count in counts:
         family.add_metric(values, count)

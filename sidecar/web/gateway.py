@@ -132,7 +132,8 @@ class GatewayHandler:
                 accepted = await self._acceptor.accept(
                     read, match, method=request.method, target=target, body=body, job_id=job_id, over=over, place=place
                 )
-                self._metrics.job_answered(accepted.answer.status, time.monotonic() - began)
+                seconds = time.monotonic() - began
+                self._metrics.job_answered(accepted.answer.status, seconds, route=match.route.path)
                 return await self._write(request, accepted)
             finally:
                 self._bodies.done(body)

@@ -32,7 +32,8 @@ WITH c AS MATERIALIZED (
       AND (c.worker IS NULL OR (i.worker = c.worker AND i.claim = c.claim))
       AND (c.outcome <> 'refused' OR NOT i.unsure)
       AND (SELECT count(*) FROM lk) >= 0
-    RETURNING i.job_id, i.service, c.status, c.kind, c.headers, c.body, c.object, c.sha256, c.n
+    RETURNING i.job_id, i.service, c.status, c.kind, c.headers, c.body, c.object, c.sha256, c.n,
+              extract(epoch FROM now() - i.claimed_at)::float8 AS waited
 ), p AS (
     INSERT INTO payload (job_id, service, headers, body, object, sha256)
     SELECT job_id, service, headers, body, object, sha256 FROM u WHERE kind IS NOT NULL
@@ -64,8 +65,8 @@ WITH c AS MATERIALIZED (
     FROM m CROSS JOIN LATERAL (SELECT CASE WHEN m.endpoint = ANY ($4::text[]) THEN NULL ELSE $3::bigint END AS worker) w
     RETURNING job_id, service, status, worker
 )
-SELECT u.n, d.job_id, d.service, d.status, d.worker,
+SELECT u.n, u.waited, d.job_id, d.service, d.status, d.worker,
        f.endpoint, f.callback_url, f.correlation_id, f.route, f.traceparent, f.services_total,
        f.links_base, f.upload_url
 FROM u FULL JOIN d ON d.job_id = u.job_id AND d.service = u.service
-LEFT JOIN f ON f.job_id = d.job_id
+LEFT JOIN f ON f.job_id = coalesce(d.job_id, u.job_id)

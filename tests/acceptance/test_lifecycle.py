@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -179,3 +180,28 @@ async def test_sigterm_ends_it_also_while_the_database_is_away_and_the_work_is_f
         for job in jobs:
             await world.message(job, "stock")
             await world.message(job, "billing")
+
+
+async def test_the_level_of_the_log_changes_by_signal_in_every_worker(make_replica: MakeReplica) -> None:
+    replica = make_replica(SOMEWHERE, workers=2, over={"telemetry": {"log": {"level": "warning"}}})
+
+    def both_changed_to(level: str) -> bool:
+        return replica.log.read_text().count(f'"level_now":"{level}"') == 2
+
+    with ending(replica):
+        await replica.start()
+        children = psutil.Process(replica.pid).children()
+        await wait_until(
+            lambda: all(_handles(child.pid, signal.SIGUSR1) for child in children), "both workers heed signals"
+        )
+        for number, level in ((signal.SIGUSR1, "debug"), (signal.SIGUSR2, "warning")):
+            psutil.Process(replica.pid).send_signal(number)
+            await wait_until(partial(both_changed_to, level), f"both workers write at {level}")
+        assert await replica.stop() == 0
+
+
+def _handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal (proc(5))."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught, 16) >> (number - 1) & 1)

@@ -309,6 +309,10 @@ def test_the_files_for_monitoring_travel_as_they_are(make_rendering: MakeRenderi
     files = Path(__file__).parents[2] / "helm" / "files"
     (rule,) = made.of("PrometheusRule")
     assert rule["spec"] == yaml.safe_load((files / "alerts.yaml").read_text("utf-8"))
+    elsewhere = {**MATRIX["everything"], "prometheusRule": {"enabled": True, "runbooks": "https://wiki.example/ops"}}
+    (rule,) = make_rendering(elsewhere).of("PrometheusRule")
+    links = [one["annotations"]["runbook_url"] for group in rule["spec"]["groups"] for one in group["rules"]]
+    assert all(link.startswith("https://wiki.example/ops#sidecar") for link in links)
     dashboard = made.named("ConfigMap", "sidecar-dashboard")["data"]["sidecar.json"]
     assert yaml.safe_load(dashboard) == yaml.safe_load((files / "dashboard.json").read_text("utf-8"))
 

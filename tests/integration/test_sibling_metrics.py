@@ -50,7 +50,7 @@ async def test_any_worker_shows_the_counts_of_all(workers: list[Worker]) -> None
 async def test_histograms_keep_their_form(workers: list[Worker]) -> None:
     workers[1].metrics.delivery_attempted(None, "other", 0.2)
     text = (await workers[0].siblings.expose()).decode()
-    assert 'sidecar_delivery_seconds_bucket{le="0.25",worker="1"} 1.0' in text
+    assert 'sidecar_delivery_seconds_bucket{le="0.25",route="other",worker="1"} 1.0' in text
     assert text.count("# TYPE sidecar_delivery_seconds histogram") == 1
 
 

@@ -177,3 +177,18 @@ async def test_what_the_loop_has_nobody_to_tell_is_logged() -> None:
     (line,) = stream.lines()
     assert (line["event"], line["message"]) == ("task.failed", "lost")
     assert "s3cr3t" not in stream.getvalue().decode()
+
+
+def test_the_level_changes_while_it_runs_and_says_so() -> None:
+    log, stream = make("warning")
+    log.set_level("debug")
+    log.debug(Event.TASK_FAILED, exc_info=ValueError("words"))
+    log.set_level("warning")
+    log.info(Event.STARTED)
+    log.error(Event.TASK_FAILED, exc_info=ValueError("words"))
+    log.flush()
+    lines = stream.lines()
+    assert [line["event"] for line in lines] == [
+        *("log.level_changed", "task.failed", "log.level_changed", "task.failed"),
+    ]
+    assert ["message" in str(line["exception"]) for line in lines if "exception" in line] == [True, False]

@@ -91,6 +91,7 @@ SCANS = [
     ("expired", (BEGINNING, 100), "deadline_at", 100),
     ("parked", (100,), "takeovers", 40),
     ("usage", (["a"],), "deadline_at", 1),
+    ("backlog_due", (10_000,), "endpoint_due_at", 5),
 ]
 
 

@@ -4,13 +4,16 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiobotocore.session import AioSession
 from uuid_utils.compat import uuid7
 
+from sidecar.dev.ports import free_port
 from sidecar.model.errors import ConfigError
 from sidecar.model.stored import StoredObject
 from sidecar.offload.errors import OffloadCorrupt, OffloadRefused, OffloadUnavailable
 from sidecar.offload.keys import job_prefix
 from sidecar.offload.store import ObjectStore
+from sidecar.offload.telling import OPERATIONS
 from sidecar.settings.offload import OffloadSettings
 from tests.integration.offload.builders import BUCKET, keys_of, make_settings, read, read_raw
 from tests.integration.offload.moto import Moto
@@ -122,3 +125,33 @@ async def test_before_the_start_and_after_the_stop_it_is_unavailable(moto: Moto)
 def test_a_store_without_a_bucket_is_a_wrong_setting() -> None:
     with pytest.raises(ConfigError, match=r"offload\.bucket"):
         ObjectStore(OffloadSettings())
+
+
+async def test_each_call_is_told_with_what_came_of_it(moto: Moto, aws: AioSession, store: ObjectStore) -> None:
+    calls: list[tuple[str, str]] = []
+    times: list[float] = []
+
+    def told(operation: str, result: str, seconds: float) -> None:
+        calls.append((operation, result))
+        times.append(seconds)
+
+    stored = await put(store)
+    watched = ObjectStore(make_settings(moto.endpoint_url), environ={}, session=aws, told=told)
+    away = ObjectStore(make_settings(f"http://127.0.0.1:{free_port()}"), environ={}, session=aws, told=told)
+    await watched.start()
+    await away.start()
+    try:
+        await put(watched)
+        await read(watched, stored)
+        with pytest.raises(OffloadRefused):
+            await read(watched, GONE)
+        with pytest.raises(OffloadUnavailable):
+            await put(away)
+    finally:
+        await watched.stop()
+        await away.stop()
+    assert set(calls) >= {("GetObject", "ok"), ("GetObject", "refused")}
+    assert any(result == "ok" and operation in {"PutObject", "UploadPart"} for operation, result in calls)
+    assert calls[-1][1] == "failed"
+    assert {operation for operation, _ in calls} <= set(OPERATIONS)
+    assert all(seconds > 0 for seconds in times)
