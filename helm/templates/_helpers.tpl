@@ -43,7 +43,8 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{/* The settings that the pods get: the site's, and the address of the callbacks Service where the site names none. */}}
 {{- define "sidecar.config" -}}
 {{- $service := .Values.services.callbacks -}}
-{{- $url := printf "http://%s-callbacks.%s.svc:%d" (include "sidecar.fullname" .) .Release.Namespace (int $service.port) -}}
+{{- $scheme := include "sidecar.scheme" (dict "root" . "listener" "callbacks") -}}
+{{- $url := printf "%s://%s-callbacks.%s.svc:%d" $scheme (include "sidecar.fullname" .) .Release.Namespace (int $service.port) -}}
 {{- $defaults := dict "callbacks" (dict "base_url" $url) -}}
 {{- mergeOverwrite $defaults (deepCopy .Values.config) | toYaml -}}
 {{- end }}
@@ -53,6 +54,20 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- $defaults := dict "gateway" "0.0.0.0:8080" "callbacks" "0.0.0.0:8081" "admin" "0.0.0.0:8082" -}}
 {{- $section := get .root.Values.config .listener | default dict -}}
 {{- get $section "listen" | default (get $defaults .listener) | regexFind "[0-9]+$" -}}
+{{- end }}
+
+{{/* How a listener is spoken to, https where its settings have `tls`. Takes (dict "root" $ "listener" "gateway"). */}}
+{{- define "sidecar.scheme" -}}
+{{- $section := get .root.Values.config .listener | default dict -}}
+{{- if get $section "tls" -}}https{{- else -}}http{{- end -}}
+{{- end }}
+
+{{/* Whether a listener takes only clients with a certificate. */}}
+{{- define "sidecar.needsCertificate" -}}
+{{- $section := get .root.Values.config .listener | default dict -}}
+{{- with get $section "tls" -}}
+{{- if eq (get . "client_certificates" | default "") "required" -}}yes{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* Whole seconds of a duration as settings write it: 30s, 1h30m, 250ms, or a number of seconds. */}}

@@ -60,6 +60,9 @@ EVERYTHING = site(
     priorityClassName="high",
 )
 
+TLS = {"cert_file": "/certs/tls.crt", "key_file": "/certs/tls.key"}
+CLIENTS = {"client_ca_file": "/certs/ca.crt", "client_certificates": "required"}
+
 FILES = {name: yaml.safe_load((CHART / f"values-{name}.yaml").read_text()) for name in ("onprem", "aws", "dev")}
 
 MATRIX: dict[str, Values] = {
@@ -82,6 +85,15 @@ MATRIX: dict[str, Values] = {
     "in another pod": site(deployment={"enabled": False}, podPatch={"enabled": True}, networkPolicy={"enabled": False}),
     "nobody may come": site(networkPolicy={"gateway": [], "callbacks": [], "admin": [], "egress": {"enabled": False}}),
     "egress by name": site(networkPolicy={"egress": {"rules": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}}),
+    "tls": site(
+        config={
+            "gateway": {"identity": {"type": "mtls"}, "tls": {**TLS, **CLIENTS}},
+            "callbacks": {"token_secrets_file": "/secrets/callback-tokens", "tls": TLS},
+            "admin": {"tls": TLS},
+        },
+        certificates={"secrets": ["elsewhere"]},
+        serviceMonitor={"enabled": True},
+    ),
     "a long name": site(fullnameOverride="a-name-that-is-much-too-long-to-be-a-name-of-anything-in-kubernetes"),
 }
 

@@ -128,14 +128,15 @@ def test_probes_ask_ports_and_paths_that_are_there(rendering: Rendering) -> None
     for _, _, container in containers(rendering):
         if "ports" not in container:
             continue
+        settings = build_settings(settings_of(rendering))
         by_name = {port["name"]: port["containerPort"] for port in container["ports"]}
         paths = {}
         for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
             probe = container[kind]["httpGet"]
             assert probe["port"] == "admin"
+            assert probe.get("scheme", "HTTP") == ("HTTP" if settings.admin.tls is None else "HTTPS")
             paths[kind] = probe["path"]
         assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
-        settings = build_settings(settings_of(rendering))
         ports = (settings.gateway.listen.port, settings.callbacks.listen.port, settings.admin.listen.port)
         assert by_name == dict(zip(("gateway", "callbacks", "admin"), ports, strict=True))
 
@@ -155,7 +156,9 @@ def test_the_settings_are_such_that_the_sidecar_takes_them(rendering: Rendering)
     if rendering.of("Job"):
         assert settings_of(rendering, "-migrate") == settings_of(rendering)
     services = {service["metadata"]["name"]: service for service in rendering.of("Service")}
-    name, _, rest = settings.callbacks.base_url.removeprefix("http://").partition(".")
+    scheme, _, address = settings.callbacks.base_url.partition("://")
+    assert scheme == ("http" if settings.callbacks.tls is None else "https")
+    name, _, rest = address.partition(".")
     assert rest == f"{NAMESPACE}.svc:{services[name]['spec']['ports'][0]['port']}"
 
 
@@ -270,6 +273,14 @@ def test_the_autoscaler_and_the_deployment_do_not_quarrel_over_replicas(make_ren
     assert "replicas" not in made.named("Deployment", "sidecar")["spec"]
     (scaler,) = made.of("HorizontalPodAutoscaler")
     assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "sidecar"}
+
+
+def test_listeners_with_tls_are_spoken_to_by_tls(make_rendering: MakeRendering) -> None:
+    made = make_rendering(MATRIX["tls"])
+    assert {service["spec"]["ports"][0]["appProtocol"] for service in made.of("Service")} == {"https"}
+    (pod,) = made.of("Pod")
+    asked = pod["spec"]["containers"][1]["args"][1:]  # not the gateway listener, which wants a certificate
+    assert asked == ["https://sidecar-admin:8082/readyz", "https://sidecar-callbacks:8081/"]
 
 
 def test_the_migration_may_have_a_connection_of_its_own(make_rendering: MakeRendering) -> None:

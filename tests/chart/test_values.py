@@ -11,7 +11,17 @@ import yaml
 
 from sidecar import __version__
 from tests.chart.conftest import MakeRendering
-from tests.chart.rendering import CHART, MATRIX, Values, read_documents, run_helm, site, template_arguments
+from tests.chart.rendering import (
+    CHART,
+    CLIENTS,
+    MATRIX,
+    TLS,
+    Values,
+    read_documents,
+    run_helm,
+    site,
+    template_arguments,
+)
 from tests.chart.tools import Tools
 
 Write = Callable[[Values], Path]
@@ -25,7 +35,6 @@ def test_lint_finds_nothing(name: str, tools: Tools, write_values: Write) -> Non
 
 
 SECRET = site(config={"database": {"dsn": "postgresql://sidecar@pg/sidecar", "password": "hunter2"}})
-TLS = {"cert_file": "/certs/tls.crt", "key_file": "/certs/tls.key"}
 WRONG: dict[str, tuple[Values, str]] = {
     "an unknown value": (site(replicas=2), "replicas"),
     "an unknown value further in": (site(image={"name": "x"}), "name"),
@@ -46,7 +55,7 @@ WRONG: dict[str, tuple[Values, str]] = {
     "no database": (site(config={"database": {"dsn": ""}}), "dsn"),
     "probes without a path": (site(config={"admin": {"open": ["/metrics"]}}), "config.admin.open lacks /livez"),
     "probes without a certificate": (
-        site(config={"admin": {"tls": TLS | {"client_ca_file": "/c/ca", "client_certificates": "required"}}}),
+        site(config={"admin": {"tls": {**TLS, **CLIENTS}}}),
         "config.admin.tls.client_certificates is required",
     ),
     "one port twice": (site(config={"admin": {"listen": "0.0.0.0:8080"}}), "three different ports"),
