@@ -10,9 +10,10 @@ import aiohttp
 
 from sidecar import __version__
 from sidecar.gatekeeper import make_identity
+from sidecar.keeping import ledger_config
 from sidecar.kit.background import Background
 from sidecar.kit.periodic import Periodic
-from sidecar.ledger import Ledger, LedgerConfig
+from sidecar.ledger import Ledger
 from sidecar.lifecycle import EXIT_FAULT, EXIT_OK, Cleanups, Supervisor, on_level_signals, on_signals
 from sidecar.listeners import Listeners, accept_rules
 from sidecar.measuring import make_metrics, measure_ledger, measure_process, measure_store
@@ -27,7 +28,9 @@ from sidecar.settings.root import Settings
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.loop_lag import LoopLag
+from sidecar.telemetry.otlp import OtlpSpans
 from sidecar.telemetry.siblings import Siblings
+from sidecar.telemetry.tracing import Tracing
 from sidecar.wiring import Handover, Parts, Stages
 
 GC_THRESHOLDS = (20_000, 20, 50)
@@ -57,11 +60,14 @@ class Sidecar:
         self._cleanups = Cleanups(self._failed)
         self._background = Background(partial(self._failed, "background"))
         self._handover = Handover()
-        self._ledger = Ledger(_ledger_config(settings), handover=self._handover, on_death=self._died)
+        self._ledger = Ledger(ledger_config(settings), handover=self._handover, on_death=self._died)
         self._metrics = metrics = make_metrics(settings)
         measure_ledger(metrics, self._ledger)
         self._lag = LoopLag(measure_process(metrics, log))
         self._store_told = measure_store(metrics)
+        endpoint = settings.telemetry.otlp_endpoint
+        self._spans = None if endpoint is None else OtlpSpans(endpoint)
+        self._tracing = None if self._spans is None else Tracing(self._spans)
         identity, self._keyring = make_identity(settings.gateway.identity, log=log)
         self._rules = accept_rules(settings, identity)
         self._egress = make_egress(settings)
@@ -113,6 +119,8 @@ class Sidecar:
         add = self._cleanups.add
         await self._lag.start()
         add("loop lag", self._lag.stop)
+        if self._spans is not None:
+            add("traces", self._spans.stop)
         if self._siblings is not None:
             await self._siblings.start()
             add("siblings", self._siblings.stop)
@@ -148,6 +156,7 @@ class Sidecar:
             downloads=stages.downloads,
             keys=stages.signatures,
             quotas=stages.quotas,
+            tracing=self._tracing,
         )
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(*GC_THRESHOLDS)
@@ -184,6 +193,7 @@ class Sidecar:
             background=self._background,
             log=self._log,
             metrics=self._metrics,
+            tracing=self._tracing,
         )
         return Stages(parts, on_duty_error=self._duty_failed)
 
@@ -284,16 +294,3 @@ class Sidecar:
 
     def _failed(self, name: str, error: BaseException) -> None:
         self._log.error(Event.TASK_FAILED, task=name, exc_info=error)
-
-
-def _ledger_config(settings: Settings) -> LedgerConfig:
-    database = settings.database
-    return LedgerConfig(
-        dsn=database.dsn.get_secret_value(),
-        password=database.password.get_secret_value() if database.password else None,
-        password_file=database.password_file,
-        pool=database.pool,
-        pooler=database.pooler,
-        statement_timeout=database.statement_timeout,
-        dead_after=settings.worker.dead_after,
-    )

@@ -1,9 +1,10 @@
-"""What bodies and credentials are kept with, made of the settings."""
+"""What jobs, bodies and credentials are kept with, made of the settings."""
 
 from collections.abc import Sequence
 
 from pydantic import SecretStr
 
+from sidecar.ledger import LedgerConfig
 from sidecar.model.callback_url import parse_webhook_url
 from sidecar.model.endpoint import EndpointRule
 from sidecar.model.errors import ConfigError
@@ -67,3 +68,17 @@ def object_places(settings: Settings, offload: OffloadSettings) -> list[tuple[st
     own = [route.offload for route in settings.routes if route.offload is not None]
     found = {(place.bucket, offload.prefix if place.prefix is None else place.prefix) for place in own}
     return [(None, offload.prefix), *sorted(found, key=str)]
+
+
+def ledger_config(settings: Settings) -> LedgerConfig:
+    """Tell how to reach the database."""
+    database = settings.database
+    return LedgerConfig(
+        dsn=database.dsn.get_secret_value(),
+        password=database.password.get_secret_value() if database.password else None,
+        password_file=database.password_file,
+        pool=database.pool,
+        pooler=database.pooler,
+        statement_timeout=database.statement_timeout,
+        dead_after=settings.worker.dead_after,
+    )

@@ -23,6 +23,7 @@ from sidecar.settings.route_table import RouteTable
 from sidecar.settings.secrets import read_secret
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.tracing import Tracing
 from sidecar.web.admin import AdminHandler, Exposition
 from sidecar.web.api.handler import ApiHandler
 from sidecar.web.body import BodyReader
@@ -122,6 +123,7 @@ class Listeners:
         downloads: Downloads | None,
         keys: PublicKeys,
         quotas: Quotas | None,
+        tracing: Tracing | None,
     ) -> None:
         """Open the listener that the gateway calls."""
         gateway = self._settings.gateway
@@ -144,6 +146,7 @@ class Listeners:
             downloads=downloads,
             keys=keys,
             quotas=quotas,
+            tracing=tracing,
         )
         await self._serve("gateway", gateway, handler)
 

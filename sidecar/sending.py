@@ -19,6 +19,7 @@ from sidecar.outbound.signing import Signatures
 from sidecar.settings.root import Settings
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.tracing import Tracing
 
 
 def open_webhooks(settings: Settings, egress: Egress, tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
@@ -79,6 +80,7 @@ def make_exchange(
     log: EventLog,
     metrics: Metrics,
     clock: Callable[[], float] = time.time,
+    tracing: Tracing | None = None,
 ) -> Exchange:
     """Make what sends one message once."""
     webhook, retry = settings.webhook, settings.retry
@@ -95,4 +97,5 @@ def make_exchange(
         clock=clock,
         log=log,
         metrics=metrics,
+        tracing=tracing,
     )

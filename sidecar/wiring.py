@@ -41,6 +41,7 @@ from sidecar.settings.root import Settings
 from sidecar.settings.secrets import read_secrets
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.tracing import Tracing
 from sidecar.web.download import Downloads
 
 COMMIT_TIMEOUT = 5.0
@@ -90,6 +91,7 @@ class Parts:
     background: Background
     log: EventLog
     metrics: Metrics
+    tracing: Tracing | None
 
 
 class Stages:
@@ -117,7 +119,13 @@ class Stages:
         self.fanout = self._make_fanout(parts, tokens, callers, bodies, endpoints)
         self.deliver = self._make_deliver(parts, endpoints, bodies)
         self.gather = Gather(
-            ledger=parts.ledger, parse_id=quick_id, tokens=tokens, log=parts.log, metrics=parts.metrics, large=large
+            ledger=parts.ledger,
+            parse_id=quick_id,
+            tokens=tokens,
+            log=parts.log,
+            metrics=parts.metrics,
+            large=large,
+            tracing=parts.tracing,
         )
         self.downloads = None
         if parts.store is not None and settings.offload is not None:
@@ -192,6 +200,7 @@ class Stages:
             on_room=lambda: self.duties.reinvoke.wake(),  # noqa: PLW0108 - the duties are made last
             large=large,
             seals=self._seals,
+            tracing=parts.tracing,
         )
 
     def _make_deliver(self, parts: Parts, endpoints: EndpointRule, bodies: Bodies | None) -> Deliver:
@@ -218,6 +227,7 @@ class Stages:
             log=parts.log,
             metrics=parts.metrics,
             clock=parts.ledger.clock.now,
+            tracing=parts.tracing,
         )
         return Deliver(
             ledger=parts.ledger,

@@ -58,6 +58,7 @@ class AcceptRequest:
     traceparent: str
     headers: bytes  # what travels on to the services
     upload: WebhookUrl | None = None  # where the caller wants its result to be put
+    sent_trace: str | None = None  # the caller's own traceparent, as it came
 
 
 def index_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, list[bytes]]:
@@ -120,6 +121,7 @@ def read_request(
         traceparent=continue_trace(sent_trace),
         headers=onward_block(raw, drop=drop, more=more),
         upload=upload,
+        sent_trace=sent_trace,
     )
 
 

@@ -10,6 +10,7 @@ from sidecar.deliver.ends import Attempt
 from sidecar.deliver.message import message_headers
 from sidecar.model.job import accepted_at
 from sidecar.model.reasons import DeliveryReason, OwnReason
+from sidecar.model.retry import Retry
 from sidecar.model.retry_after import retry_after
 from sidecar.outbound.requests import Failure, FailureKind, Reply
 from sidecar.outbound.tokens import Unready
@@ -17,6 +18,7 @@ from sidecar.outbound.users import NOBODY, Credentials, ServiceUser
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.tracing import Tracing, trace_of
 
 PUT_OFF = 1.0
 """Seconds until a message is due again that could not be sent for a reason of ours."""
@@ -80,6 +82,7 @@ class Exchange:
         clock: The time of the clock that made the job's id, in seconds since 1970.
         log: The log.
         metrics: The metrics.
+        tracing: The traces, if anybody wants them.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Exchange:
         clock: Callable[[], float] = time.time,
         log: EventLog,
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self._send = send
         self._guard = guard
@@ -110,6 +114,7 @@ class Exchange:
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        self._tracing = tracing
 
     async def post(self, message: Message, content: Content) -> Attempt | PutOff:
         """Send a message; a 401 is answered at once with other credentials, if they are to be had."""
@@ -143,6 +148,7 @@ class Exchange:
             message.callback_url, message_id=message.message_id, timestamp=timestamp, body=content.body
         )
         headers = message_headers(message, content, timestamp=timestamp, signature=signed)
+        trace = trace_of(headers)
         headers += credentials.headers
         # Credentials may have taken their time, so this is asked last.
         if not self._may_act(message.worker):
@@ -164,7 +170,28 @@ class Exchange:
             wait = retry_after(answer.headers, longest=self._longest_wait)
         attempt = Attempt(decision, seconds, wait, answer)
         self._told(message, content, attempt)
+        if self._tracing is not None:
+            self._trace(message, attempt, trace)
         return attempt
+
+    def _trace(self, message: Message, attempt: Attempt, trace: str | None) -> None:
+        decision = attempt.decision
+        if self._tracing is not None:
+            self._tracing.attempted(
+                trace,
+                message.traceparent,
+                retry=isinstance(message, Retry),
+                seconds=attempt.seconds,
+                failed=None if isinstance(decision, Delivered) else str(decision.reason),
+                attributes={
+                    "sidecar.job_id": str(message.job_id),
+                    "sidecar.correlation_id": message.correlation_id,
+                    "sidecar.service": message.service or "all",
+                    "sidecar.attempt": message.attempts + 1,
+                    "http.route": message.route,
+                    "http.response.status_code": decision.status,
+                },
+            )
 
     def _ours(self, kind: FailureKind) -> PutOff | None:
         """Tell a failure that says nothing about the webhook."""

@@ -12,6 +12,7 @@ from sidecar.fanout.large import LargeCalls, RequestBody
 from sidecar.fanout.outcomes import acknowledged_outcome, no_result, result_outcome
 from sidecar.fanout.ports import Acknowledgements, Ledger, Send
 from sidecar.fanout.request import callback_token, service_headers
+from sidecar.fanout.traced import trace_call
 from sidecar.kit.lanes import Lanes
 from sidecar.model.callback_token import CallbackTokens
 from sidecar.model.errors import LedgerError
@@ -26,6 +27,7 @@ from sidecar.outbound.streams import Spill
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.tracing import Tracing
 
 MAX_ACKNOWLEDGEMENT = 4096
 """Bytes of an acknowledgement that are read: enough to see a gateway's fault code."""
@@ -64,6 +66,7 @@ class Fanout:
         on_room: Callable[[], None] = lambda: None,
         large: LargeCalls | None = None,
         seals: Seals,
+        tracing: Tracing | None = None,
     ) -> None:
         self._ledger = ledger
         self._send = send
@@ -75,6 +78,7 @@ class Fanout:
         self._max_response = max_response
         self._large = large
         self._seals = seals
+        self._tracing = tracing
         self._log = log
         self._metrics = metrics
         self._clock = clock
@@ -206,7 +210,10 @@ class Fanout:
         except Exception as error:  # noqa: BLE001 - the service may have taken the call: its callback must find it open
             self._stumbled(invocation, error)
             return decisions.KeepWaiting(None, InvocationReason.INTERNAL)
-        self._told(invocation, answer, decision, seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self._told(invocation, answer, decision, seconds=seconds)
+        if self._tracing is not None:
+            trace_call(self._tracing, invocation, headers, answer, decision, seconds=seconds)
         return decision
 
     def _spill(self, invocation: Invocation) -> Spill | None:

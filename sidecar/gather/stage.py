@@ -1,5 +1,6 @@
 """The stage that turns a callback into the one outcome of its invocation."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -17,6 +18,7 @@ from sidecar.offload.errors import OffloadError
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.tracing import Tracing
 
 UNKNOWN = Problem(404, "callback_unknown", "Check the callback-url that the service was given; repeating cannot help.")
 UNSTORED = Problem(
@@ -53,6 +55,7 @@ class Gather:
         log: EventLog,
         metrics: Metrics,
         large: LargeCallbacks | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._ledger = ledger
         self._large = large
@@ -60,6 +63,7 @@ class Gather:
         self._tokens = tokens
         self._log = log
         self._metrics = metrics
+        self._tracing = tracing
 
     def authenticate(self, job: str, service: str, token: str) -> tuple[UUID, TokenKind]:
         """Check the address of a callback before its body is read.
@@ -130,6 +134,7 @@ class Gather:
                 object store is away.
             LedgerUnavailable: It was not stored, or nobody knows; the service repeats the same bytes.
         """
+        began = time.monotonic()
         rule = await self._rule(job_id, service) if kind is TokenKind.RULED else None
         uploaded = isinstance(body, bytes) and says_uploaded(headers)
         if uploaded and isinstance(body, bytes):
@@ -143,6 +148,8 @@ class Gather:
         self._metrics.callback_received(recorded.verdict)
         if recorded.route is not None:
             self._metrics.callback_waited(recorded.route, service, recorded.waited)
+            if self._tracing is not None:
+                self._trace(outcome, recorded, headers, seconds=time.monotonic() - began)
         self._log.info(
             Event.CALLBACK_RECEIVED,
             job_id=str(job_id),
@@ -155,6 +162,23 @@ class Gather:
             raise ProblemError(problem)
         if uploaded and self._large is not None:
             await self._large.drop_offered(job_id, service, token=token)
+
+    def _trace(
+        self, outcome: Outcome, recorded: Recorded, headers: Sequence[tuple[bytes, bytes]], *, seconds: float
+    ) -> None:
+        sent = [value for name, value in headers if name.lower() == b"traceparent"]
+        if self._tracing is not None:
+            self._tracing.called_back(
+                recorded.traceparent,
+                sent[0].decode("latin-1").strip() if len(sent) == 1 else None,
+                seconds=seconds,
+                attributes={
+                    "sidecar.job_id": str(outcome.job_id),
+                    "sidecar.service": outcome.service,
+                    "sidecar.result_status": outcome.status,
+                    "http.route": recorded.route,
+                },
+            )
 
     async def _record(self, outcome: Outcome, body: bytes | StoredObject) -> Recorded:
         try:

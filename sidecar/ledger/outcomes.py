@@ -53,7 +53,10 @@ class RecordKind:
         for row in rows:
             place = row["n"]
             if place is not None:
-                results[place - 1] = Recorded(Verdict.WON, route=row["route"], waited=row["waited"] or 0.0)
+                waited = row["waited"] or 0.0
+                results[place - 1] = Recorded(
+                    Verdict.WON, route=row["route"], waited=waited, traceparent=row["traceparent"]
+                )
                 self._outcomes[items[place - 1].outcome] += 1
             if row["worker"] is not None:
                 messages.append(delivery(row, None if place is None else items[place - 1]))

@@ -94,3 +94,4 @@ class Recorded:
     digest: bytes | None = None  # of the one that stands, see :meth:`Outcome.digest`
     route: str | None = None  # of a winner
     waited: float = 0.0  # of a winner: seconds since its service was called last
+    traceparent: str | None = None  # of a winner: that of its job's accept

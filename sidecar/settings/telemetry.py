@@ -21,4 +21,5 @@ class TelemetrySettings(Section):
     log: LogSettings = LogSettings()
     """The log."""
     otlp_endpoint: Url | None = None
-    """Where traces are sent (OTLP over HTTP)."""
+    """Where traces are sent (OTLP over HTTP), like http://collector:4318; without a path, /v1/traces is added. It needs
+    the extra ``otel``. Unset: no traces are sent, and ``traceparent`` is continued all the same."""

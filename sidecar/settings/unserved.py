@@ -54,8 +54,6 @@ def _ignored(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "gateway.per_application", "applications are not told apart with gateway.identity of type none"
     if settings.retention.objects != RetentionSettings().objects and not settings.stores_objects:
         yield "retention.objects", "no objects are stored without offload.bucket"
-    if settings.telemetry.otlp_endpoint is not None:
-        yield "telemetry.otlp_endpoint", "no traces are sent by this version"
 
 
 def _offload(settings: Settings) -> Iterator[tuple[str, str]]:

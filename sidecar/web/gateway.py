@@ -29,6 +29,7 @@ from sidecar.settings.route_table import Match, RouteTable, check_media_type
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.tracing import Tracing
 from sidecar.web.body import BodyReader, let_small_body_come
 from sidecar.web.download import GONE, Downloads
 from sidecar.web.problem import problem_response
@@ -62,6 +63,7 @@ class GatewayHandler:
         downloads: Downloads | None = None,
         keys: PublicKeys,
         quotas: Quotas | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._rules = rules
         self._routes = routes
@@ -75,6 +77,7 @@ class GatewayHandler:
         self._downloads = downloads
         self._keys = keys
         self._quotas = quotas
+        self._tracing = tracing
         self._pending = 0
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -134,6 +137,18 @@ class GatewayHandler:
                 )
                 seconds = time.monotonic() - began
                 self._metrics.job_answered(accepted.answer.status, seconds, route=match.route.path)
+                if self._tracing is not None:
+                    self._tracing.accepted(
+                        read.traceparent,
+                        read.sent_trace,
+                        seconds=seconds,
+                        attributes={
+                            "sidecar.job_id": str(accepted.job_id),
+                            "sidecar.correlation_id": correlation_id,
+                            "http.route": match.route.path,
+                            "http.response.status_code": accepted.answer.status,
+                        },
+                    )
                 return await self._write(request, accepted)
             finally:
                 self._bodies.done(body)

@@ -39,7 +39,6 @@ def test_what_would_protect_less_than_it_says_keeps_the_sidecar_from_starting(ov
         ({"offload__threshold": "1MiB"}, "offload"),
         ({"gateway__per_application__running_jobs": 5}, "gateway.per_application"),
         ({"retention__objects": "8d"}, "retention.objects"),
-        ({"telemetry__otlp_endpoint": "http://otel:4318"}, "telemetry.otlp_endpoint"),
         ({"webhook__endpoints": [{**ENDPOINT, "threshold": "1KiB"}]}, "webhook.endpoints[0]"),
         ({"webhook__endpoints": [{**ENDPOINT, "style": "file"}]}, "webhook.endpoints[0]"),
         ({"routes": [make_route(offload={"bucket": "eu-results"})]}, "routes[0].offload"),
