@@ -20,7 +20,7 @@ from tests.integration.offload.builders import (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # an idle store takes an eighth of a core
 def store_server(directory: Path) -> Iterator[EmbeddedStore]:
     with EmbeddedStore(directory / "large", bucket=BUCKET) as server:
         yield server

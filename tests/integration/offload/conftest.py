@@ -18,7 +18,7 @@ def moto(directory: Path) -> Iterator[Moto]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # an idle store takes an eighth of a core
 def real_server(directory: Path) -> Iterator[EmbeddedStore]:
     with EmbeddedStore(directory / "store", bucket=BUCKET) as server:
         yield server
