@@ -1,6 +1,7 @@
 """Shared fixtures: one real Postgres for the run, a fresh migrated database for a test, no task left behind."""
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections import Counter
@@ -13,10 +14,16 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from sidecar.dev import ports
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger.migrate import migrate
 
 T = TypeVar("T")
+SHARE = (("WORKER", "gw0"), ("WORKER_COUNT", "1"))
+
+# Processes that share the tests have ports of their own: one could take what another has found and not yet bound.
+_number, _count = (int(os.environ.get(f"PYTEST_XDIST_{name}", default).strip("gw")) for name, default in SHARE)
+ports._turns = ports.turns(ports.OURS[_number::_count])
 
 ENGINE = "engine"
 """A property of tests that run what is shipped in somebody else's engine: its name and version."""

@@ -11,7 +11,15 @@ from tests.acceptance.large.bench import Bench
 from tests.integration.offload.builders import MIB, noise
 
 EARLIER = 120_000 << 80  # two minutes of a UUIDv7
-OLDER = "UPDATE {} SET job_id = $2::uuid WHERE job_id = $1::uuid"
+TABLES = ("job", "payload", "invocation", "delivery", "stored_object")
+OLDER = (
+    "WITH "
+    + ", ".join(
+        f"{table}_ AS (UPDATE {table} SET job_id = $2::uuid WHERE job_id = $1::uuid RETURNING 1)" for table in TABLES
+    )
+    + " SELECT 1"
+)
+"""In one statement, because the duties look all the time."""
 LEFT = (
     "SELECT (SELECT count(*) FROM payload WHERE job_id = $1::uuid AND dropped_at IS NULL) AS bodies,"
     " (SELECT unwanted_at IS NOT NULL FROM stored_object WHERE job_id = $1::uuid AND service = '') AS unwanted"
@@ -35,8 +43,7 @@ async def test_a_request_and_a_delivered_result_are_dropped_and_the_result_is_go
     answer = await bench.world.ask(f"{bench.replica.ports.gateway_url}/_jobs/{job_id}/results/stock", app="")
     assert (answer.status, answer.body) == (200, b"a small result")
     older = str(UUID(int=UUID(job_id).int - EARLIER))
-    for table in ("job", "payload", "invocation", "delivery", "stored_object"):
-        await query(bench.dsn, OLDER.format(table) + " RETURNING 1", job_id, older)
+    await query(bench.dsn, OLDER, job_id, older)
 
     async def dropped() -> bool:
         (row,) = await query(bench.dsn, LEFT, older)
