@@ -24,6 +24,7 @@ from benchmarks.runs import Plan, Runner, Tell
 from benchmarks.site import describe_machine, open_site
 from benchmarks.summary import Memory, Result, Window
 from benchmarks.table import Progressing, show
+from benchmarks.telling import cost_of_telling
 from sidecar.dev.postgres import EmbeddedPostgres
 
 SECTIONS = ("flow", "large", "retries")
@@ -80,7 +81,7 @@ async def measure(directory: Path, options: argparse.Namespace, console: Console
                 result = replace(result, machine=describe_machine(await standing_of(server)))
                 if section == "flow":
                     windows, memory = await measure_flow(server, directory, options, progress.tell)
-                    result = replace(result, windows=windows, memory=memory)
+                    result = replace(result, windows=windows, memory=memory, telling=await cost_of_telling())
                     continue
                 if section == "large":
                     found = await measure_large(server, directory, rounds, progress.tell)

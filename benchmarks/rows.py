@@ -15,6 +15,9 @@ STATEMENT_TARGETS = {1: 4.0, 32: 0.3}
 WAL_TARGET = 3000.0
 """Most bytes of write-ahead log per job."""
 
+TELLING_TARGET = 0.08
+"""Most that the log and the metrics may take of the sidecar's CPU per job."""
+
 FLAT = 1.05
 """Most that memory may grow over a long run, as a multiple of what it is once a fifth of the jobs is done."""
 
@@ -73,12 +76,22 @@ def _flow(result: Result) -> list[Row]:
         loads.judged("SQL statements per job", "{:.2f}", lambda w: w.written.per_job_statements, STATEMENT_TARGETS),
         loads.judged("WAL per job with its bodies", "{:,.0f} B", lambda w: w.written.per_job_wal, wal_targets),
         loads.row("sidecar", "Postgres CPU per job", "{:.0f} us", lambda w: w.per_job(w.postgres_cpu) * 1e6),
+        *_telling(result.telling, loads),
         *loads.both("accept, p50 / p95 / p99", _TIMES, *_milliseconds("accept")),
         *loads.both("whole job, p50 / p95 / p99", _TIMES, *_milliseconds("job")),
         *loads.both("CPU that other programs took", "{:.0%}", lambda w: w.others),
         _faults(result, loads.clients),
     ]
     return [*table, _memory(result.memory)] if result.memory is not None else table
+
+
+def _telling(seconds: float | None, loads: "_Loads") -> list[Row]:
+    """Build the line of what log and metrics take, where that was measured."""
+    if seconds is None:
+        return []
+    name = f"log and metrics of CPU per job ({seconds * 1e6:.0f} us)"
+    targets = dict.fromkeys(loads.clients, TELLING_TARGET)
+    return [loads.judged(name, "{:.1%}", lambda w: seconds / w.per_job(w.cpu) if w.cpu else 0.0, targets)]
 
 
 def all_hold(table: Iterable[Row]) -> bool:

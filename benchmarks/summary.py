@@ -119,6 +119,7 @@ class Result:
     windows: tuple[Window, ...] = ()
     memory: Memory | None = None
     figures: tuple[Figure, ...] = ()
+    telling: float | None = None  # CPU seconds that the log and the metrics of one job take
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:

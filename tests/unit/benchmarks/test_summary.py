@@ -1,5 +1,6 @@
 """What the benchmark concludes from its windows."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,3 +135,10 @@ def test_a_header_is_found_whatever_its_case_and_place() -> None:
 def test_a_chunked_body_is_refused_rather_than_misread() -> None:
     with pytest.raises(WireError):
         split(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(("seconds", "holds"), [(0.00002, True), (0.00005, False)])
+def test_log_and_metrics_are_judged_by_their_share_of_a_job(seconds: float, holds: bool) -> None:  # noqa: FBT001
+    result = replace(make_result(cpu=0.4), telling=seconds)
+    (row,) = [row for row in rows(result) if "log and metrics" in row.name]
+    assert (row.values[32], row.holds) == (f"{seconds / 0.0004:.1%}", holds)
