@@ -44,7 +44,8 @@ class WholeAnswer(web.Response):
             await super().write_eof(data)
             return
         head, self._head = self._head, None
-        writer._write(head + self._body)  # noqa: SLF001 - the step of it that is needed
+        # Before the write, which fails where the client has left: aiohttp asks once more, and must find it done.
         self._eof_sent = True
         self._payload_writer = None
+        writer._write(head + self._body)  # noqa: SLF001 - the step of it that is needed
         await writer.drain()
