@@ -13,6 +13,7 @@ from sidecar.cli import build_app
 from sidecar.model.problems import TITLES
 from sidecar.model.reasons import InvocationReason
 from sidecar.settings.load import build_settings
+from sidecar.telemetry.events import Event
 from tests.settings_reference import PAGE, render
 
 ROOT = Path(__file__).parents[2]
@@ -132,3 +133,10 @@ def test_every_transition_of_the_flow_is_told_and_names_an_existing_statement() 
 
 def test_the_reference_of_settings_is_up_to_date() -> None:
     assert PAGE.read_text("utf-8") == render(), "run: python -m tests.settings_reference"
+
+
+def test_the_log_events_of_the_operations_page_exist() -> None:
+    table = (ROOT / "docs" / "operations.md").read_text("utf-8").partition("## The log")[2].partition("## Traces")[0]
+    named = {name for row in table.splitlines() if row.startswith("| `") for name in re.findall(r"`(\w+\.\w+)`", row)}
+    assert len(named) >= 6
+    assert named <= set(Event)
