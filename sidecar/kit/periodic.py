@@ -37,7 +37,9 @@ class Periodic:
             self._wake.clear()
             try:
                 again = await self._run_once()
-            except Exception as error:  # noqa: BLE001 - a duty outlives its faults; on_error decides
+            except Exception as error:
+                if _cancelled():  # what failed on the way out must not keep us here
+                    raise asyncio.CancelledError from error
                 self._on_error(self.name, error)
             if again:
                 await asyncio.sleep(0)
@@ -45,3 +47,8 @@ class Periodic:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._wake.wait()
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -96,7 +97,8 @@ class Partitions:
             actions = await self._pool.fetch(self._queries.prune_audit, audit)
             return Pruned(tuple(dropped), *map(len, (keys, workers, retries, endpoints, actions)))
         finally:
-            await self._pool.fetch(self._queries.lease_leave, LEASE, worker)
+            with suppress(LedgerUnavailable):  # it ends by itself; and what ended this round is what to tell
+                await self._pool.fetch(self._queries.lease_leave, LEASE, worker)
 
     async def _list(self) -> list[Partition]:
         return [Partition(**row) for row in await self._pool.fetch(self._queries.partitions)]

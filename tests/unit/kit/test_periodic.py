@@ -102,3 +102,20 @@ async def test_what_on_error_raises_ends_the_duty() -> None:
     task = asyncio.create_task(Periodic("duty", interval=FOREVER, run_once=duty.run_once, on_error=on_error).run())
     await asyncio.wait({task}, timeout=10)
     assert str(task.exception()) == "over"
+
+
+async def test_a_duty_ends_when_it_is_told_to_although_its_clean_up_fails() -> None:
+    class Untidy(Duty):
+        async def run_once(self) -> bool:
+            await super().run_once()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise ValueError("the database is away")
+
+    told: list[tuple[str, str]] = []
+    duty = Untidy()
+    async with asyncio.timeout(10), running(duty, interval=0.001, told=told):
+        await duty.until(1)
+        await turns()
+    assert (duty.runs, told) == (1, [])
