@@ -19,7 +19,7 @@ from tests.chaos.site import PER_ENDPOINT, Site
 
 LOG = logging.getLogger("chaos")
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
-"""How often each family of faults has its turn; in a long run each single fault has."""
+"""1: a short run, two faults of each family. More: each single fault as often as there are rounds beyond the first."""
 PATIENCE = 120.0  # seconds, once everything is mended
 BETWEEN = (5, 40)  # jobs that are accepted between two faults
 RUNNING = ("sidecar_invocations_running", "sidecar_deliveries_running")
@@ -33,7 +33,7 @@ def seeds() -> list[int]:
 
 def plan(chance: random.Random) -> Iterator[Sequence[tuple[str, Fault]]]:
     """Choose faults, one after the other, some of them two at once of different families."""
-    if ROUNDS > 1:  # each fault as often as there are rounds
+    if ROUNDS > 1:  # each fault
         every = [(family, fault) for family, faults in FAMILIES.items() for fault in faults.items()] * (ROUNDS - 1)
     else:
         every = [(family, chance.choice(list(faults.items()))) for family, faults in FAMILIES.items()] * 2
