@@ -51,16 +51,28 @@ class OperatorLedger:
         """
         await check_server(self._pool, self._queries)
         sent = boottime()
-        rows = await self._pool.fetch(self._queries.clock)
-        self._clock.measure(rows[0]["epoch"], sent=sent, received=boottime())
+        epoch = await self._epoch()
+        self._clock.measure(epoch, sent=sent, received=boottime())
 
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.close()
 
-    def now(self) -> datetime:
-        """Tell the database's time: due times and filters are by that clock."""
-        return datetime.fromtimestamp(self._clock.now(), UTC)
+    async def now(self) -> datetime:
+        """Ask the database for its time, due times and filters being by that clock.
+
+        The reading of the last beat may be some milliseconds behind: a bound made of it leaves out what has just
+        happened.
+
+        Raises:
+            LedgerUnavailable: The database is away.
+        """
+        return datetime.fromtimestamp(await self._epoch(), UTC)
+
+    async def _epoch(self) -> float:
+        rows = await self._pool.fetch(self._queries.clock)
+        epoch: float = rows[0]["epoch"]
+        return epoch
 
     async def count(self, which: RedriveFilter) -> list[RetryCount]:
         """Count what a list would show, most first."""

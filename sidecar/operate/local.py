@@ -67,7 +67,7 @@ class LocalOperator:
 
     async def now(self) -> datetime:
         """Tell the database's time."""
-        return self._ledger.now()
+        return await self._ledger.now()
 
     async def overview(self) -> Overview:
         """Count what is under way and waits, and tell the last hour."""
@@ -75,7 +75,7 @@ class LocalOperator:
 
     async def jobs(self, which: JobFilter, *, cursor: str | None = None, limit: int = 100) -> JobList:
         """List jobs, newest first; without ``since`` those of a day."""
-        now = self._ledger.now()
+        now = await self._ledger.now()
         since = which.since or datetime.fromtimestamp(now.timestamp() - DAY, now.tzinfo)
         # Nobody is let look through more days than jobs are kept.
         oldest = max(since.timestamp(), now.timestamp() - self._retention - DAY)
@@ -98,7 +98,7 @@ class LocalOperator:
             services=facts.services,
             messages=facts.messages,
             retries=rows,
-            events=story_events(facts, rows, audit, now=self._ledger.now()),
+            events=story_events(facts, rows, audit, now=await self._ledger.now()),
         )
 
     async def retries(

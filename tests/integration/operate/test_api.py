@@ -162,6 +162,14 @@ def test_a_change_only_counts_until_it_is_told_to_act_and_then_repeats_as_answer
     ]
 
 
+def test_a_change_takes_what_has_just_happened_although_the_last_reading_of_the_clock_is_behind(desk: Desk) -> None:
+    waiting(desk)
+    clock = desk.here.ledger.clock
+    assert clock.offset is not None
+    clock.offset -= 1.0
+    assert post(desk, "/retries/redrive", {"which": {"endpoint": "crm"}})["count"] == 1
+
+
 def test_an_endpoint_is_held_and_resumed(desk: Desk) -> None:
     waiting(desk)
     held = post(desk, "/endpoints/pause", {"endpoint": "crm", "reason": "their upgrade", "seconds": 600})
