@@ -86,17 +86,22 @@ def make_replicas(site: Site, places: Places, directory: Path, *, count: int = 2
     site.world.webhooks.behaviours[HOOK_PATH] = site.oracle.answer
 
 
-def _settings(site: Site, directory: Path) -> dict[str, Any]:
-    keys = {"access_key": site.store.access_key, "secret_key": site.store.secret_key}
+def offloading(store: EmbeddedStore, endpoint_url: str, directory: Path) -> dict[str, Any]:
+    """Build the section of the object store, with its keys in files of a folder."""
+    keys = {"access_key": store.access_key, "secret_key": store.secret_key}
     for name, key in keys.items():
         (directory / name).write_text(key)
     return {
-        "offload": {
-            "bucket": BUCKET,
-            "endpoint_url": f"http://127.0.0.1:{site.to_store.port}",
-            "threshold": "16KiB",
-            "credentials": {f"{name}_file": str(directory / name) for name in keys},
-        },
+        "bucket": BUCKET,
+        "endpoint_url": endpoint_url,
+        "threshold": "16KiB",
+        "credentials": {f"{name}_file": str(directory / name) for name in keys},
+    }
+
+
+def _settings(site: Site, directory: Path) -> dict[str, Any]:
+    return {
+        "offload": offloading(site.store, f"http://127.0.0.1:{site.to_store.port}", directory),
         "retry": QUICK,
         "webhook": {
             "timeouts": {"connect": "1s", "total": "2s"},

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
+from sidecar.settings.load import load_settings
 from tests.acceptance.harness.audit import query
 from tests.acceptance.harness.load import Load, offer_load, serve_load
 from tests.acceptance.harness.replica import run_command
@@ -16,6 +17,7 @@ from tests.chaos.faults import FAMILIES, Fault
 from tests.chaos.leaks import Held, held_by, leaks
 from tests.chaos.oracle import UNDELIVERED, unfinished
 from tests.chaos.site import PER_ENDPOINT, Site
+from tests.chaos.uploads import check_uploads
 
 LOG = logging.getLogger("chaos")
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
@@ -56,7 +58,7 @@ async def test_nothing_is_lost_doubled_mangled_or_leaked(seed: int, site: Site) 
     for replica in site.replicas:
         await replica.start()
     faults = 0
-    async with offer_load(site.world, site.gateways, seed=seed) as load:
+    async with offer_load(site.world, site.gateways, seed=seed, huge=True) as load:
         await load.until_accepted(100)
         fresh = {replica.name: held_by(replica) for replica in site.replicas}
         for together in plan(chance):
@@ -74,7 +76,11 @@ async def test_nothing_is_lost_doubled_mangled_or_leaked(seed: int, site: Site) 
     # Each fault may double what was on its way: the messages under way at each replica.
     assert verdict.doubled <= faults * PER_ENDPOINT * len(site.replicas)
     assert verdict.linked > 0, "no result was large: the load did not test what it should"
+    assert load.huge > 0, "nothing was stored in parts"
     await check_idle(site, load)
+    settings = load_settings(site.replicas[0].config, environ={})
+    left = await check_uploads(settings, endpoint_url=site.store.endpoint_url)
+    LOG.info("seed %d: %d uploads were abandoned, and removed; jobs with an upload: %d", seed, left, load.huge)
     assert {name: found for name, found in _leaks(site, fresh).items() if found} == {}
 
 

@@ -2,16 +2,23 @@
 
 from base64 import b64encode
 from collections.abc import Callable
+from pathlib import Path
 
 import orjson
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from tests.acceptance.harness.load import EACH, Load, Offer, result_of
+from sidecar.dev.object_store import EmbeddedStore
+from sidecar.settings.load import load_settings
+from sidecar.settings.root import Settings
+from tests.acceptance.harness.load import EACH, Load, Offer, load_routes, result_of
 from tests.acceptance.harness.services import Call
+from tests.acceptance.harness.site import Ports, make_settings, write_settings
 from tests.acceptance.harness.webhooks import Message
 from tests.acceptance.harness.world import Places, World
 from tests.chaos.oracle import Oracle, takes
+from tests.chaos.site import offloading
+from tests.chaos.uploads import check_uploads, left_uploads, open_store
 
 JOB = "01a209c8-ed00-7d23-aab6-e8c29e93e8ec"
 OFFER = Offer("caller-1", EACH.format(number=1), b"request")
@@ -96,3 +103,32 @@ async def test_an_aggregate_with_a_wrong_part_is_noticed(database: str, load: Lo
     del headers["x-service"]
     with pytest.raises(AssertionError):
         await judged(database, load, Message("/", CIMultiDictProxy(headers), one.body))
+
+
+@pytest.fixture
+def storing(chaos_store: EmbeddedStore, database: str, tmp_path: Path) -> Settings:
+    """Settings of a replica that has the store."""
+    chaos_store.start()
+    over = {"offload": offloading(chaos_store, chaos_store.endpoint_url, tmp_path)}
+    settings = make_settings(database, Ports.free(), load_routes("http://127.0.0.1:9"), over=over)
+    return load_settings(write_settings(tmp_path / "replica.yaml", settings), environ={})
+
+
+async def test_an_upload_that_a_killed_replica_left_is_counted_and_removed_as_the_sidecar_does(
+    chaos_store: EmbeddedStore, storing: Settings
+) -> None:
+    async with open_store(storing, endpoint_url=chaos_store.endpoint_url) as store:
+        await store.client.create_multipart_upload(Bucket=store.bucket, Key="sidecar/2026/11/25/job/billing/abandoned")
+        assert len(await left_uploads(store)) == 1
+        assert await check_uploads(storing, endpoint_url=chaos_store.endpoint_url) == 1
+        assert await left_uploads(store) == []
+
+
+async def test_an_upload_that_the_sidecar_would_never_remove_is_noticed(
+    chaos_store: EmbeddedStore, storing: Settings
+) -> None:
+    async with open_store(storing, endpoint_url=chaos_store.endpoint_url) as store:
+        begun = await store.client.create_multipart_upload(Bucket=store.bucket, Key="elsewhere/abandoned")
+        with pytest.raises(AssertionError, match="never remove"):
+            await check_uploads(storing, endpoint_url=chaos_store.endpoint_url)
+        await store.client.abort_multipart_upload(Bucket=store.bucket, Key=begun["Key"], UploadId=begun["UploadId"])

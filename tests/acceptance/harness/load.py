@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 from aiohttp import ClientError
 
+from sidecar.offload.upload import PART
 from tests.acceptance.harness.http import Answer, Client
 from tests.acceptance.harness.services import Call
 from tests.acceptance.harness.site import route, service
@@ -22,6 +24,10 @@ ALL = "/load/{number}/all"
 PAUSE = 0.05  # seconds between a caller's requests, so that the machine is busy and not drowned
 REPEAT = 0.2  # seconds before a request is repeated
 LARGE_ONE_IN = 24
+HUGE = b"huge of "
+"""Begins a request, before the name of the service whose result is to be stored in parts."""
+HUGE_SIZE = PART + PART // 8  # bytes
+HUGE_PAUSE = 1.0  # seconds between two such requests
 
 
 def load_routes(services_url: str) -> list[dict[str, Any]]:
@@ -33,6 +39,8 @@ def load_routes(services_url: str) -> list[dict[str, Any]]:
 def result_of(name: str, request: bytes) -> bytes:
     """What a service makes of a request: always the same bytes; now and then many, and never text."""
     digest = sha256(name.encode() + request).digest()
+    if request.startswith(HUGE + name.encode()):
+        return random.Random(digest).randbytes(HUGE_SIZE)  # no compression makes it smaller
     return digest * (3000 if digest[0] % LARGE_ONE_IN == 0 else 1 + digest[1])
 
 
@@ -71,6 +79,7 @@ class Load:
     answers: Counter[int] = field(default_factory=Counter)  # by status; 0 is no answer
     replayed: int = 0
     abandoned: int = 0  # never accepted, as far as the caller knows
+    huge: int = 0  # jobs with a result that is stored in parts
     over: bool = False
 
     async def until_accepted(self, count: int) -> None:
@@ -87,6 +96,16 @@ class Load:
             body = chance.randbytes(chance.choice([1, 200, 5000, 90_000]) if number % 8 == 0 else 120)
             await self._offer(Offer(f"{name}-{number}", path, body), client, chance)
             await tick(PAUSE)
+
+    async def caller_of_huge(self, name: str, client: Client, chance: random.Random) -> None:
+        """Ask one service after the other for a result that is stored in parts, until the load is over."""
+        for number in count():
+            if self.over:
+                return
+            body = HUGE + (b"stock" if number % 2 else b"billing")
+            await self._offer(Offer(f"{name}-{number}", EACH.format(number=number), body), client, chance)
+            self.huge += 1
+            await tick(HUGE_PAUSE)
 
     async def _offer(self, offer: Offer, client: Client, chance: random.Random) -> None:
         while True:
@@ -111,14 +130,27 @@ class Load:
 
 
 @asynccontextmanager
-async def offer_load(world: World, gateways: Sequence[str], *, clients: int = 8, seed: int = 1) -> AsyncIterator[Load]:
-    """Offer load until the block ends; a caller that breaks fails the test."""
+async def offer_load(
+    world: World, gateways: Sequence[str], *, clients: int = 8, seed: int = 1, huge: bool = False
+) -> AsyncIterator[Load]:
+    """Offer load until the block ends; a caller that breaks fails the test.
+
+    Args:
+        world: Services and webhooks.
+        gateways: Where requests go, each to any of them.
+        clients: How many callers there are.
+        seed: Makes the same requests in the same order.
+        huge: Whether one more caller asks for results that are stored in parts.
+    """
     load = Load(world, gateways)
     client = Client(timeout=3.0)
     callers = [
         asyncio.create_task(load.caller(f"caller-{seed}-{number}", client, random.Random(f"{seed}-{number}")))
         for number in range(clients)
     ]
+    if huge:
+        asking = load.caller_of_huge(f"huge-{seed}", client, random.Random(f"{seed}-huge"))
+        callers.append(asyncio.create_task(asking))
     try:
         yield load
         load.over = True
