@@ -7,9 +7,12 @@ IMAGE ?= wso2-mediation-sidecar:$(VERSION)
 READY := $(VENV)/.ready
 # Processes that share the tests: most tests wait for something most of the time.
 JOBS ?= 3
+# Length and load of the soak.
+MINUTES ?= 10
+RATE ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench format generate lock image sbom clean
+.PHONY: help run test check chaos bench soak format generate lock image sbom clean
 
 help: ## Tell what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,8 +40,11 @@ chaos: $(READY) ## Ten seeds of every fault under load, with an oracle, and the 
 	CHAOS_SEEDS=$${CHAOS_SEEDS:-1-10} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-2} $(BIN)/pytest tests/chaos --log-cli-level=INFO
 	LEDGER_EXAMPLES=$${LEDGER_EXAMPLES:-1000} $(BIN)/pytest tests/integration/ledger_model
 
-bench: $(READY) ## The benchmark table: the sidecar against a bare relay, in one run
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## The benchmark tables, in one run: results in bench.json, pictures in bench.svg; three quarters of an hour
+	$(BIN)/python -m benchmarks --json bench.json --picture bench.svg
+
+soak: $(READY) ## An even load for MINUTES (10) at RATE (200) jobs a second: memory, times, dead rows, indexes
+	$(BIN)/python -m benchmarks soak --minutes $(MINUTES) --rate $(RATE) --json soak.json --picture soak.svg
 
 format: $(READY) ## Format and mend what can be mended
 	$(BIN)/ruff format .

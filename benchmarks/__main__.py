@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, show the table; exit 0 when it was measured, with ``--strict`` 1 on a miss."""
+"""``python -m benchmarks``: measure, show the tables; exit 0 when it was measured, with ``--strict`` 1 on a miss."""
 
 import argparse
 import asyncio
@@ -9,87 +9,99 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from benchmarks.claims import measure_claims
-from benchmarks.draining import measure_draining
-from benchmarks.filling import standing_of
-from benchmarks.large import measure_large
-from benchmarks.rows import Row, all_hold, rows
-from benchmarks.runs import Plan, Runner, Tell
-from benchmarks.site import describe_machine, open_site
-from benchmarks.summary import Memory, Result, Window
-from benchmarks.table import Progressing, show
-from benchmarks.telling import cost_of_telling
+from benchmarks.flow.measure import Plan as FlowPlan
+from benchmarks.flow.measure import measure_flow
+from benchmarks.flow.meter import Stretch
+from benchmarks.flow.offered import Plan as OfferedPlan
+from benchmarks.flow.offered import measure_offered
+from benchmarks.flow.shapes import Plan as ShapesPlan
+from benchmarks.flow.shapes import measure_shapes
+from benchmarks.kit.database import connection, standing
+from benchmarks.kit.picture import write_picture
+from benchmarks.kit.report import Report, Tell
+from benchmarks.kit.rows import all_hold
+from benchmarks.kit.screen import Progressing, show, show_machine
+from benchmarks.kit.site import describe_machine
+from benchmarks.large.measure import measure_large
+from benchmarks.options import read_options
+from benchmarks.recovery.measure import measure_recovery
+from benchmarks.retries.claims import measure_claims
+from benchmarks.retries.draining import measure_draining
+from benchmarks.soak.measure import Plan as SoakPlan
+from benchmarks.soak.measure import measure_soak
 from sidecar.dev.postgres import EmbeddedPostgres
-
-SECTIONS = ("flow", "large", "retries")
-"""Small jobs beside a relay; one large result; due retries by the million, and webhooks that come back."""
 
 ROOM = {"max_wal_size": "16GB"}
 """Settings of a Postgres that is filled quickly: no checkpoint comes in between."""
 
-WIDTH = 132
+WIDTH = 180
 """Columns of the table where there is no terminal."""
 
+Measure = Callable[[EmbeddedPostgres, Path, argparse.Namespace, Tell], Awaitable[Report]]
 
-def read_options(arguments: list[str]) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", choices=SECTIONS, help="what to measure; none: everything")
-    parser.add_argument("--rounds", type=int, default=6, help="how often relay and sidecar are measured in turn")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a measured window")
-    parser.add_argument("--warmup", type=float, default=0.75, help="seconds of load before each window")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], help="numbers of callers at once")
-    parser.add_argument("--size", type=int, default=1024, help="bytes of each body")
-    parser.add_argument("--rss-jobs", type=int, default=200_000, help="jobs of the run that watches memory; 0: none")
-    parser.add_argument("--large-rounds", type=int, default=3, help="rounds of the large result, and of dead endpoints")
-    pending = [10_000, 1_000_000, 5_000_000]
-    parser.add_argument("--pending", type=int, nargs="+", default=pending, help="numbers of pending retries, growing")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
-    parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
-    return parser.parse_args(arguments)
+SECTIONS: Mapping[str, Measure] = {
+    "flow": lambda server, place, options, tell: measure_flow(
+        server,
+        place,
+        FlowPlan(options.rounds, _stretch(options), options.clients, options.size, options.rss_jobs),
+        tell,
+    ),
+    "offered": lambda server, place, options, tell: measure_offered(
+        server, place, OfferedPlan(options.rounds, _stretch(options), options.size), tell
+    ),
+    "shapes": lambda server, place, options, tell: measure_shapes(
+        server, place, ShapesPlan(max(1, options.rounds // 2), _stretch(options), options.size), tell
+    ),
+    "large": lambda server, place, options, tell: measure_large(server, place, options.large_rounds, tell),
+    "claims": lambda server, _, options, tell: measure_claims(server, options.pending, tell),
+    "retries": lambda server, place, options, tell: measure_draining(server, place, options.large_rounds, tell),
+    "recovery": lambda server, place, _, tell: measure_recovery(server, place, tell),
+    "soak": lambda server, place, options, tell: measure_soak(
+        server, place, SoakPlan(options.minutes * 60, options.rate, options.size), tell
+    ),
+}
+"""Small jobs in a closed loop beside a relay, at offered rates, and in several arrangements; one large result; claims
+of due retries by the million; webhooks that come back; faults; an even load for as long as one likes."""
+
+USUAL = tuple(name for name in SECTIONS if name != "soak")
 
 
-async def measure_flow(
-    server: EmbeddedPostgres, directory: Path, options: argparse.Namespace, tell: Tell
-) -> tuple[tuple[Window, ...], Memory | None]:
-    """Measure small jobs, beside a relay."""
-    plan = Plan(options.rounds, options.seconds, options.warmup, options.clients, options.rss_jobs)
-    tell("starting relay, sidecar and load generator", 0.0)
-    async with open_site(server, directory, size=options.size) as site:
-        runner = Runner(site, plan, tell)
-        return await runner.windows(), await runner.memory()
+def _stretch(options: argparse.Namespace) -> Stretch:
+    return Stretch(options.warmup, options.seconds)
 
 
-async def measure(directory: Path, options: argparse.Namespace, console: Console) -> Result:
-    """Run everything that was asked for, each section on a Postgres of its own."""
+async def measure(directory: Path, options: argparse.Namespace, console: Console) -> dict[str, Report]:
+    """Run everything that was asked for, each section on a Postgres of its own, and show each when it is done."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    sections, rounds = options.sections or SECTIONS, options.large_rounds
-    result = Result({})
+    reports: dict[str, Report] = {}
+    machine: dict[str, str] = {}
     with Progressing(console) as progress:
-        for section in sections:
+        for section in options.sections or USUAL:
             progress.tell(f"{section}: starting Postgres", 0.0)
-            settings = ROOM if section == "retries" else {}
-            with EmbeddedPostgres(directory / f"postgres-{section}", settings=settings) as server:
-                result = replace(result, machine=describe_machine(await standing_of(server)))
-                if section == "flow":
-                    windows, memory = await measure_flow(server, directory, options, progress.tell)
-                    result = replace(result, windows=windows, memory=memory, telling=await cost_of_telling())
-                    continue
-                if section == "large":
-                    found = await measure_large(server, directory, rounds, progress.tell)
-                else:
-                    found = await measure_draining(server, directory, rounds, progress.tell)
-                    found = (*await measure_claims(server, options.pending, progress.tell), *found)
-                result = replace(result, figures=(*result.figures, *found))
-    return result
+            place = directory / section
+            place.mkdir(mode=0o711)
+            settings = ROOM if section in {"claims", "retries"} else {}
+            with EmbeddedPostgres(place / "postgres", settings=settings) as server:
+                if not machine:
+                    async with connection(server.superuser_dsn) as direct:
+                        machine = describe_machine(await standing(direct))
+                    show_machine(console, machine)
+                reports[section] = await SECTIONS[section](server, place, options, progress.tell)
+            show(console, reports[section])
+            shutil.rmtree(place, ignore_errors=True)
+    if options.json is not None:
+        write_json(options.json, machine, reports)
+    if options.picture is not None:
+        write_picture(options.picture, list(reports.values()))
+    return reports
 
 
 @contextlib.contextmanager
@@ -103,27 +115,42 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def write_json(path: Path, result: Result, table: list[Row]) -> None:
+def write_json(path: Path, machine: Mapping[str, str], reports: Mapping[str, Report]) -> None:
     """Write everything down for other programs."""
-    told = [{"name": row.name, "values": row.values, "target": row.target, "holds": row.holds} for row in table]
-    path.write_text(json.dumps({**dataclasses.asdict(result), "table": told}, indent=1) + "\n")
+    told = {name: _told(report) for name, report in reports.items()}
+    path.write_text(json.dumps({"machine": machine, "sections": told}, indent=1, default=_plain) + "\n")
+
+
+def _told(report: Report) -> dict[str, Any]:
+    table = [
+        {
+            "name": row.name,
+            "values": row.values,
+            "target": row.target,
+            "holds": row.holds,
+        }
+        for row in report.rows
+    ]
+    return {"title": report.title, "table": table, "measured": report.data}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def main() -> int:
     """Measure and show."""
-    options = read_options(sys.argv[1:])
+    options = read_options(sys.argv[1:], tuple(SECTIONS), USUAL)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
         with scratch() as directory:
-            result = asyncio.run(measure(directory, options, console))
+            reports: Sequence[Report] = list(asyncio.run(measure(directory, options, console)).values())
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("stopped")
         return 130
-    table = rows(result)
-    show(console, result, table)
-    if options.json is not None:
-        write_json(options.json, result, table)
-    return int(options.strict and not all_hold(table))
+    return int(options.strict and not all(all_hold(report.rows) for report in reports))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 import pytest
 
-from benchmarks.claims import CLAIM, CLAIMS, SPREADS, shares
-from benchmarks.claims import figures as claim_figures
-from benchmarks.draining import Drained
-from benchmarks.draining import figures as drain_figures
-from benchmarks.large import Sent
-from benchmarks.large import figures as large_figures
-from benchmarks.rows import ONCE, all_hold, figure_row, rows
-from benchmarks.summary import Figure, Result
+from benchmarks.kit.figures import Figure
+from benchmarks.kit.report import report_of
+from benchmarks.kit.rows import ONCE, all_hold, figure_row
+from benchmarks.large.measure import Sent
+from benchmarks.large.measure import figures as large_figures
+from benchmarks.retries.claims import CLAIM, CLAIMS, SPREADS, shares
+from benchmarks.retries.claims import figures as claim_figures
+from benchmarks.retries.draining import Drained
+from benchmarks.retries.draining import figures as drain_figures
 
 
 @pytest.mark.parametrize(
@@ -35,11 +36,9 @@ def test_a_number_has_a_line_of_its_own_and_a_miss_shows() -> None:
     assert not all_hold([row])
 
 
-def test_a_run_without_load_shows_its_numbers_alone() -> None:
-    assert [row.name for row in rows(Result({}, figures=(Figure("a", 1.0, "{}"), Figure("b", 2.0, "{}"))))] == [
-        "a",
-        "b",
-    ]
+def test_numbers_make_a_table_of_one_column() -> None:
+    report = report_of("numbers", (Figure("a", 1.0, "{}"), Figure("b", 2.0, "{}")))
+    assert (report.columns, [row.name for row in report.rows]) == ((ONCE,), ["a", "b"])
 
 
 @pytest.mark.parametrize("spread", SPREADS)

@@ -1,19 +1,19 @@
 """What the benchmark concludes from its windows."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from benchmarks.bodies import ident_of, request_body, result_body
-from benchmarks.rows import all_hold, judge, rows
-from benchmarks.summary import Memory, Result, Window, Written, middle, percentile, ratios
-from benchmarks.wire import WireError, field, split
+from benchmarks.flow.rows import report
+from benchmarks.flow.summary import Memory, Window, Written, middle, ratios
+from benchmarks.kit.figures import percentile
+from benchmarks.kit.report import Report
+from benchmarks.kit.rows import all_hold, judge
 
 
 def make_window(target: str = "sidecar", **over: Any) -> Window:
     values: dict[str, Any] = {
-        "clients": 32,
+        "load": "32 clients",
         "seconds": 2.0,
         "completed": 1000,
         "cpu": 0.4,
@@ -43,20 +43,20 @@ def test_ratios_compare_each_pair_of_neighbours() -> None:
         make_window(cpu=0.3),
         make_window("relay", cpu=0.4),  # the machine was slower: both were
         make_window(cpu=0.6),
-        make_window("relay", clients=8, cpu=9.0),
+        make_window("relay", load="8 clients", cpu=9.0),
     ]
-    assert ratios(windows, 32) == pytest.approx([1.5, 1.5])
+    assert ratios(windows, "32 clients") == pytest.approx([1.5, 1.5])
 
 
 def test_ratios_count_cpu_for_each_completed_job() -> None:
     windows = [make_window("relay", cpu=0.2, completed=2000), make_window(cpu=0.2, completed=1000)]
-    assert ratios(windows, 32) == pytest.approx([2.0])
+    assert ratios(windows, "32 clients") == pytest.approx([2.0])
 
 
 def test_the_middle_is_the_median_of_one_target_and_load() -> None:
     windows = [make_window(cpu=cpu) for cpu in (0.1, 0.9, 0.2)]
-    windows += [make_window("relay", cpu=5.0), make_window(clients=8, cpu=5.0)]
-    assert middle(windows, target="sidecar", clients=32, value=lambda window: window.cpu) == 0.2
+    windows += [make_window("relay", cpu=5.0), make_window(load="8 clients", cpu=5.0)]
+    assert middle(windows, target="sidecar", load="32 clients", value=lambda window: window.cpu) == 0.2
 
 
 def test_written_is_counted_from_before_the_load_to_after_it() -> None:
@@ -66,79 +66,54 @@ def test_written_is_counted_from_before_the_load_to_after_it() -> None:
 
 
 def test_memory_grows_by_what_came_after_it_had_settled() -> None:
-    memory = Memory(samples=((100, 50), (200, 80), (600, 90), (1000, 88)), clients=32)
+    memory = Memory(samples=((100, 50), (200, 80), (600, 90), (1000, 88)), load="32 clients")
     assert memory.growth == pytest.approx(1.1)
 
 
 @pytest.mark.parametrize(("value", "holds"), [(4.0, True), (4.004, True), (4.01, False)])
 def test_a_value_is_judged_as_it_is_shown(value: float, *, holds: bool) -> None:
-    assert judge("statements", {1: value}, "{:.2f}", {1: 4.0}).holds is holds
+    assert judge("statements", {"1 client": value}, "{:.2f}", {"1 client": 4.0}).holds is holds
 
 
 def test_a_line_without_a_target_is_not_judged() -> None:
-    assert judge("statements", {8: 99.0}, "{:.2f}", {1: 4.0}).holds is None
+    assert judge("statements", {"8 clients": 99.0}, "{:.2f}", {"1 client": 4.0}).holds is None
 
 
 def test_a_bound_that_holds_for_some_loads_says_for_which() -> None:
-    assert judge("x", {1: 1.0, 8: 1.0, 32: 1.0}, "{:.1f}", {8: 2.0, 32: 1.7}).target == "<= 2.0 at 8\n<= 1.7 at 32"
-    assert judge("x", {1: 1.0, 8: 1.0}, "{:.0f} B", {1: 9.0, 8: 9.0}).target == "<= 9 B"
+    assert (
+        judge("x", {"a": 1.0, "b": 1.0, "c": 1.0}, "{:.1f}", {"b": 2.0, "c": 1.7}).target == "<= 2.0 at b\n<= 1.7 at c"
+    )
+    assert judge("x", {"a": 1.0, "b": 1.0}, "{:.0f} B", {"a": 9.0, "b": 9.0}).target == "<= 9 B"
 
 
 def test_the_table_tells_what_was_missed() -> None:
-    table = {row.name: row for row in rows(make_result(cpu=0.36))}
+    table = {row.name: row for row in make_report(cpu=0.36).rows}
     ratio = table["CPU per job, sidecar to relay"]
-    assert (ratio.values, ratio.holds) == ({32: "1.80 (1.80 to 1.80)"}, False)
+    assert (ratio.values, ratio.holds) == ({"32 clients": "1.80 (1.80 to 1.80)"}, False)
     assert table["sidecar: WAL per job with its bodies"].holds is True
     assert not all_hold(table.values())
 
 
 def test_the_table_holds_when_nothing_was_missed() -> None:
-    assert all_hold(rows(make_result(cpu=0.3)))
+    assert all_hold(make_report(cpu=0.3).rows)
 
 
 @pytest.mark.parametrize("fault", ["refused", "wrong", "missing", "unexpected"])
 def test_a_single_job_that_went_wrong_is_a_miss(fault: str) -> None:
-    assert not all_hold(rows(make_result(cpu=0.3, **{fault: 1})))
+    over: dict[str, Any] = {fault: 1}
+    assert not all_hold(make_report(cpu=0.3, **over).rows)
 
 
 def test_memory_that_grows_is_a_miss() -> None:
-    memory = Memory(samples=((2, 100), (10, 120)), clients=32)
-    assert not all_hold(rows(Result({}, make_result(cpu=0.3).windows, memory)))
+    memory = Memory(samples=((2, 100), (10, 120)), load="32 clients")
+    assert not all_hold(make_report(memory=memory, cpu=0.3).rows)
 
 
-def make_result(**over: Any) -> Result:
-    return Result({}, (make_window("relay", cpu=0.2), make_window(**over)))
-
-
-@pytest.mark.parametrize("size", [256, 1024, 4096])
-def test_bodies_have_the_size_asked_for_and_name_their_job(size: int) -> None:
-    ident = b"0000000000000042"
-    for body in (request_body(ident, size), result_body(ident, size)):
-        assert len(body) == size
-        assert ident_of(body) == ident
-    assert request_body(ident, size) != result_body(ident, size)
-
-
-def test_a_message_is_cut_off_once_it_is_complete() -> None:
-    message = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
-    assert split(message[:-1]) is None
-    assert split(message + b"POST") == (b"POST / HTTP/1.1\r\nContent-Length: 3", b"abc", b"POST")
-
-
-def test_a_header_is_found_whatever_its_case_and_place() -> None:
-    head = b"POST / HTTP/1.1\r\nHost: a\r\nCallback-URL:  http://b/X "
-    assert field(head, b"callback-url") == b"http://b/X"
-    assert field(head, b"host") == b"a"
-    assert field(head, b"absent") is None
-
-
-def test_a_chunked_body_is_refused_rather_than_misread() -> None:
-    with pytest.raises(WireError):
-        split(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+def make_report(*, memory: Memory | None = None, telling: float | None = None, **over: Any) -> Report:
+    return report((make_window("relay", cpu=0.2), make_window(**over)), memory=memory, telling=telling)
 
 
 @pytest.mark.parametrize(("seconds", "holds"), [(0.00002, True), (0.00005, False)])
 def test_log_and_metrics_are_judged_by_their_share_of_a_job(seconds: float, holds: bool) -> None:  # noqa: FBT001
-    result = replace(make_result(cpu=0.4), telling=seconds)
-    (row,) = [row for row in rows(result) if "log and metrics" in row.name]
-    assert (row.values[32], row.holds) == (f"{seconds / 0.0004:.1%}", holds)
+    (row,) = [row for row in make_report(telling=seconds, cpu=0.4).rows if "log and metrics" in row.name]
+    assert (row.values["32 clients"], row.holds) == (f"{seconds / 0.0004:.1%}", holds)

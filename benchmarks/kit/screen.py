@@ -1,39 +1,36 @@
-"""What is shown: progress while it runs, and the table at the end."""
+"""What is shown: progress while it runs, and the tables at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks.rows import ONCE, Row
-from benchmarks.summary import Result
+from benchmarks.kit.report import Report
 
 _VERDICTS = {None: "", True: "holds", False: "MISSED"}
 
 
-def show(console: Console, result: Result, table: Sequence[Row]) -> None:
-    """Print the machine and the table."""
-    for name, text in result.machine.items():
+def show_machine(console: Console, machine: Mapping[str, str]) -> None:
+    """Print on what it was measured."""
+    for name, text in machine.items():
         console.print(f"{name + ':':<10} {text}", highlight=False)
-    console.print(_render(table))
 
 
-def _render(table: Sequence[Row]) -> Table:
-    loads = sorted({clients for row in table for clients in row.values})
-    shown = Table(title="medians of the rounds", title_justify="left")
-    shown.add_column("measured", no_wrap=True)
-    for clients in loads:
-        title = "" if clients == ONCE else f"{clients} client{'s' * (clients > 1)}"
-        shown.add_column(title, justify="right")
-    shown.add_column("target")
-    shown.add_column("")
-    for row in table:
+def show(console: Console, report: Report) -> None:
+    """Print the table of one section."""
+    table = Table(title=report.title, title_justify="left")
+    table.add_column("measured", no_wrap=True)
+    for title in report.columns:
+        table.add_column(title, justify="right")
+    table.add_column("target")
+    table.add_column("")
+    for row in report.rows:
         style = "bold red" if row.holds is False else None
-        cells = [row.values.get(clients, "") for clients in loads]
-        shown.add_row(row.name, *cells, row.target, _VERDICTS[row.holds], style=style)
-    return shown
+        cells = [row.values.get(column, "") for column in report.columns]
+        table.add_row(row.name, *cells, row.target, _VERDICTS[row.holds], style=style)
+    console.print(table)
 
 
 class Progressing:

@@ -13,12 +13,13 @@ from typing import Any
 import asyncpg
 import yaml
 
-from benchmarks.children import PeerProcess, child
-from benchmarks.filling import add_due, connection, make_database, sql
-from benchmarks.runs import Tell
-from benchmarks.site import run_sidecar, sidecar_settings
-from benchmarks.store_settings import store_section
-from benchmarks.summary import Figure
+from benchmarks.kit.children import PeerProcess, child
+from benchmarks.kit.database import connection, make_database
+from benchmarks.kit.figures import Figure
+from benchmarks.kit.report import Report, Tell, report_of
+from benchmarks.kit.site import run_sidecar, sidecar_settings
+from benchmarks.kit.store_settings import store_section
+from benchmarks.retries.filling import add_due, sql
 from sidecar.dev.demo_config import Ports, token_secrets
 from sidecar.dev.object_store import EmbeddedStore
 from sidecar.dev.ports import free_port
@@ -80,7 +81,7 @@ class Drains:
         return Drained(answer["at"] - began, int(answer["missing"] + answer["doubled"]))
 
 
-async def measure_draining(server: EmbeddedPostgres, directory: Path, rounds: int, tell: Tell) -> tuple[Figure, ...]:
+async def measure_draining(server: EmbeddedPostgres, directory: Path, rounds: int, tell: Tell) -> Report:
     """Drain a large backlog, then a small one with and without a dead neighbour in turns."""
     async with _open(server, directory) as drains:
         await drains.run(HEALTHY)  # connections and statements are warm then
@@ -95,7 +96,7 @@ async def measure_draining(server: EmbeddedPostgres, directory: Path, rounds: in
             refusing.append(await drains.run(HEALTHY, dead=DEAD, dead_port=free_port()))
             with nobody() as port:
                 silent.append(await drains.run(HEALTHY, dead=DEAD, dead_port=port))
-    return figures(large, alone, refusing, silent)
+    return report_of("due retries", figures(large, alone, refusing, silent))
 
 
 def figures(
@@ -136,7 +137,7 @@ async def _open(server: EmbeddedPostgres, directory: Path) -> AsyncIterator[Drai
         file = directory / "draining.yaml"
         file.write_text(yaml.safe_dump(settings))
         async with (
-            child(["-m", "benchmarks.webhook"], log=log, stdin=PIPE, stdout=PIPE) as process,
+            child(["-m", "benchmarks.retries.webhook"], log=log, stdin=PIPE, stdout=PIPE) as process,
             run_sidecar(directory / "draining.log", file, ports),
             connection(dsn) as direct,
         ):

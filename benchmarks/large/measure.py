@@ -11,14 +11,14 @@ from typing import Any
 
 import yaml
 
-from benchmarks.children import PeerProcess, child
-from benchmarks.filling import make_database
-from benchmarks.gauges import begin_peak, peak_bytes, resident_bytes
-from benchmarks.runs import Tell
-from benchmarks.site import Target, run_sidecar, sidecar_settings
-from benchmarks.store_settings import store_section
-from benchmarks.store_upload import rows
-from benchmarks.summary import Figure
+from benchmarks.kit.children import PeerProcess, child
+from benchmarks.kit.database import make_database
+from benchmarks.kit.figures import Figure
+from benchmarks.kit.gauges import begin_peak, peak_bytes, resident_bytes
+from benchmarks.kit.report import Report, Tell, report_of
+from benchmarks.kit.site import Target, run_sidecar, sidecar_settings
+from benchmarks.kit.store_settings import store_section
+from benchmarks.large.store_upload import rows
 from sidecar.dev.demo_config import Ports, token_secrets
 from sidecar.dev.object_store import EmbeddedStore
 from sidecar.dev.ports import free_port
@@ -54,12 +54,12 @@ class Callbacks:
     async def send(self, blocks: int, *, idle: int = 0) -> Sent:
         """Send one result. ``idle`` is what the process holds without, in bytes."""
         begin_peak(self._sidecar.pid)
-        told = await self._peer.order("send", port=self._sidecar.port, blocks=blocks)
+        told = await self._peer.order("send", port=self._sidecar.gateways[0], blocks=blocks)
         above = (peak_bytes(self._sidecar.pid) - idle) / MIB
         return Sent(told["bytes"] / told["seconds"] / 1e6, above, told["right"])
 
 
-async def measure_large(server: EmbeddedPostgres, directory: Path, rounds: int, tell: Tell) -> tuple[Figure, ...]:
+async def measure_large(server: EmbeddedPostgres, directory: Path, rounds: int, tell: Tell) -> Report:
     """Send results and pipe the same bytes, in turns."""
     sent: list[Sent] = []
     piped: list[float] = []
@@ -72,7 +72,7 @@ async def measure_large(server: EmbeddedPostgres, directory: Path, rounds: int, 
                 sent.append(await callbacks.send(BLOCKS, idle=idle))
                 tell(f"large: round {number + 1}/{rounds}, pipe", (number + 0.5) / rounds)
                 piped.append(await _pipe(section, directory / f"pipe-{number}.json"))
-    return figures(sent, piped)
+    return report_of("one large result through the callback endpoint", figures(sent, piped))
 
 
 def figures(sent: Sequence[Sent], piped: Sequence[float]) -> tuple[Figure, ...]:
@@ -90,7 +90,7 @@ def figures(sent: Sequence[Sent], piped: Sequence[float]) -> tuple[Figure, ...]:
 
 async def _pipe(section: dict[str, Any], result: Path) -> float:
     """Pipe the same bytes, in a fresh process; returns megabytes a second."""
-    arguments = ["-m", "benchmarks.store_upload", "piped", str(BLOCKS), json.dumps(section)]
+    arguments = ["-m", "benchmarks.large.store_upload", "piped", str(BLOCKS), json.dumps(section)]
     errors = result.with_suffix(".log")
     async with child(arguments, log=errors, stdout=PIPE, ends=True) as process:
         said, _ = await process.communicate()
@@ -106,7 +106,7 @@ async def _open(
     block, log, file = directory / "block", directory / "large-peer.log", directory / "large.yaml"
     block.write_bytes(rows())
     section = store_section(store, directory)
-    arguments = ["-m", "benchmarks.large_peer", str(block)]
+    arguments = ["-m", "benchmarks.large.peer", str(block)]
     async with child(arguments, log=log, stdin=PIPE, stdout=PIPE) as process:
         peer = PeerProcess(process, log=log)
         own = (await peer.answer())["url"]

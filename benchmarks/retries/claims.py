@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from time import perf_counter, time
 
-from benchmarks.filling import add_due, connection, make_database, sql
-from benchmarks.runs import Tell
-from benchmarks.summary import Figure
+from benchmarks.kit.database import connection, make_database
+from benchmarks.kit.figures import Figure
+from benchmarks.kit.report import Report, Tell, report_of
+from benchmarks.retries.filling import add_due, sql
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger import Ledger, LedgerConfig
 from sidecar.model.delivery import Delivery
@@ -51,7 +52,7 @@ def shares(spread: int) -> Iterator[dict[str, int]]:
         yield dict.fromkeys(every[begin : begin + width], CLAIM // width)
 
 
-async def measure_claims(server: EmbeddedPostgres, pending: Sequence[int], tell: Tell) -> tuple[Figure, ...]:
+async def measure_claims(server: EmbeddedPostgres, pending: Sequence[int], tell: Tell) -> Report:
     """Fill a database step by step, and claim at each step. ``pending`` are numbers of rows, growing."""
     dsn = await make_database(server, "claims")
     ledger = Ledger(LedgerConfig(dsn=dsn, pool=3), Nobody())
@@ -70,7 +71,7 @@ async def measure_claims(server: EmbeddedPostgres, pending: Sequence[int], tell:
             looks[rows] = await _looks(ledger)
     finally:
         await ledger.stop()
-    return tuple(figures(costs, looks))
+    return report_of("claims of due retries", figures(costs, looks))
 
 
 async def _fill(dsn: str, there: int, rows: int) -> None:

@@ -23,6 +23,25 @@ def ident_of(body: bytes) -> bytes:
     return body[len(_REQUEST) : len(_REQUEST) + IDENT]
 
 
+def request_message(ident: bytes, *, path: bytes, webhook: int, size: int) -> bytes:
+    """Build the whole request of a caller whose webhook listens on the port ``webhook``."""
+    return b"".join(
+        (
+            b"POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n" % path,
+            b"accept: application/json\r\nuser-agent: Synapse-PT-HttpComponents-NIO\r\n",
+            b"callback-url: http://127.0.0.1:%d/hooks/1.0/%s\r\n" % (webhook, ident),
+            b"x-correlation-id: bench-%s\r\ncontent-length: %d\r\n\r\n" % (ident, size),
+            request_body(ident, size),
+        )
+    )
+
+
+def callback_message(ident: bytes, *, path: bytes, size: int) -> bytes:
+    """Build the whole callback of the service."""
+    head = b"POST %s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % (path, size) + result_body(ident, size)
+
+
 def _body(kind: bytes, ident: bytes, size: int) -> bytes:
     room = size - len(kind) - IDENT - len(_FILLER) - len(_END)
     lines, spaces = divmod(room, len(_LINE))

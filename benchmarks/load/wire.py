@@ -6,6 +6,7 @@ Bodies have a Content-Length, connections are kept, requests are not pipelined.
 import asyncio
 from collections.abc import Callable
 from typing import cast
+from weakref import WeakSet
 
 HEAD_END = b"\r\n\r\n"
 
@@ -60,6 +61,39 @@ class Served(asyncio.Protocol):
         while self._transport is not None and (message := split(self._buffer)) is not None:
             head, body, self._buffer = message
             self._transport.write(self._answer(head, body))
+
+    def abort(self) -> None:
+        """Close without an answer."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Place:
+    """A port of this machine where requests are answered; it can go away and come back at the same port."""
+
+    def __init__(self, answer: Callable[[bytes, bytes], bytes]) -> None:
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+        self._served: WeakSet[Served] = WeakSet()
+        self.port = 0
+
+    async def open(self) -> int:
+        """Listen; returns the port."""
+        self._server = await asyncio.get_running_loop().create_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self.port
+
+    async def close(self) -> None:
+        """Refuse connections, and break those that are open."""
+        if self._server is not None:
+            self._server.close()
+        for served in list(self._served):
+            served.abort()
+
+    def _serve(self) -> Served:
+        served = Served(self._answer)
+        self._served.add(served)
+        return served
 
 
 class Client(asyncio.Protocol):

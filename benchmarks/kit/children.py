@@ -17,6 +17,7 @@ from sidecar.kit.die_with_parent import dying_with_parent
 START_TIMEOUT = 30.0  # seconds
 STOP_TIMEOUT = 15.0
 POLL = 0.05
+LONGEST_ANSWER = 2**26  # bytes
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -47,6 +48,7 @@ async def child(
             stderr=output,
             env=environ,
             cwd=ROOT,
+            limit=LONGEST_ANSWER,
         )
     try:
         yield process
@@ -111,7 +113,7 @@ class PeerProcess:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    async def order(self, do: str, **details: int) -> dict[str, Any]:
+    async def order(self, do: str, **details: Any) -> dict[str, Any]:
         """Give an order and read its answer."""
         if self._process.stdin is None:
             raise ChildFailed("the load generator has no standard input")

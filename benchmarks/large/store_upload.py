@@ -1,4 +1,6 @@
-"""How fast and with how much memory a large body goes into the object store: ``python -m benchmarks.store_upload``.
+"""How fast and with how much memory a large body goes into the object store.
+
+``python -m benchmarks.large.store_upload`` tells.
 
 Beside it stands the shortest way to do the same without digests: ``igzip`` as a process of its own, piped into the
 parts of an upload. Both run against one embedded store, one after the other, each in a fresh process, and in turns.
@@ -19,7 +21,7 @@ import psutil
 from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
-from benchmarks.gauges import begin_peak, peak_bytes
+from benchmarks.kit.gauges import begin_peak, peak_bytes
 from sidecar.dev.object_store import EmbeddedStore
 from sidecar.offload.store import ObjectStore
 from sidecar.offload.upload import PART, Press
@@ -126,7 +128,7 @@ def main() -> None:
         settings["credentials"] = {name: value.get_secret_value() for name, value in keys if value is not None}
         for turn in range(3):
             for which in ("ours", "piped"):
-                command = [sys.executable, "-m", "benchmarks.store_upload", which, "16", json.dumps(settings)]
+                command = [sys.executable, "-m", "benchmarks.large.store_upload", which, "16", json.dumps(settings)]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 told = ", ".join(f"{name} {value:.1f}" for name, value in json.loads(done.stdout).items())
                 print(f"{turn} {which}: {told}", flush=True)

@@ -11,7 +11,7 @@ from time import monotonic
 
 import uvloop
 
-from benchmarks.wire import Served, field
+from benchmarks.load.wire import Served, field
 
 PATIENCE = 300.0
 """Seconds after which messages count as missing."""

@@ -1,6 +1,6 @@
-"""What was measured, and what follows from it: percentiles, medians, ratios. Pure."""
+"""What was measured, and what follows from it: medians and ratios. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -44,11 +44,12 @@ class Written:
 class Window:
     """One measured stretch of load. Times in seconds, sizes in bytes.
 
-    ``others`` is the part of the machine's CPU time, from 0 to 1, that went to programs which are not of this run.
+    ``load`` names the column that it belongs to, the number of clients for example. ``others`` is the part of the
+    machine's CPU time, from 0 to 1, that went to programs which are not of this run.
     """
 
     target: str
-    clients: int
+    load: str
     seconds: float
     completed: int
     cpu: float
@@ -82,7 +83,7 @@ class Memory:
     """A long run: how much memory the sidecar held after so many jobs, in order."""
 
     samples: tuple[tuple[int, int], ...]
-    clients: int
+    load: str
     faults: int = 0
 
     @property
@@ -92,56 +93,23 @@ class Memory:
         return self.samples[-1][1] / settled
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number of one run, and how it is written. ``most`` and ``least`` are its target, if it has one."""
-
-    name: str
-    value: float
-    form: str
-    most: float | None = None
-    least: float | None = None
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether the target holds, of the number as it is shown to two digits; None without one."""
-        if self.most is None and self.least is None:
-            return None
-        shown = round(self.value, 2)
-        return (self.most is None or shown <= self.most) and (self.least is None or shown >= self.least)
+def cpu_per_job(window: Window) -> float:
+    """CPU time of the target for one job, in seconds."""
+    return window.per_job(window.cpu)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Everything that was measured."""
-
-    machine: dict[str, str]
-    windows: tuple[Window, ...] = ()
-    memory: Memory | None = None
-    figures: tuple[Figure, ...] = ()
-    telling: float | None = None  # CPU seconds that the log and the metrics of one job take
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Return the nearest-rank percentile of sorted values; 0 when there are none."""
-    if not ordered:
-        return 0.0
-    rank = -(-percent * len(ordered) // 100)
-    return ordered[max(0, int(rank) - 1)]
-
-
-def ratios(windows: Iterable[Window], clients: int) -> list[float]:
-    """Compare CPU per job in each pair of neighbours: the relay's window, then the sidecar's."""
-    chosen = [window for window in windows if window.clients == clients and window.completed]
-    relay = [window.cpu / window.completed for window in chosen if window.target == "relay"]
-    sidecar = [window.cpu / window.completed for window in chosen if window.target == "sidecar"]
+def ratios(windows: Iterable[Window], load: str, value: Callable[[Window], float] = cpu_per_job) -> list[float]:
+    """Compare a value in each pair of neighbours: the relay's window, then the sidecar's."""
+    chosen = [window for window in windows if window.load == load and window.completed]
+    relay = [value(window) for window in chosen if window.target == "relay"]
+    sidecar = [value(window) for window in chosen if window.target == "sidecar"]
     return [mine / bare for mine, bare in zip(sidecar, relay, strict=False) if bare]
 
 
-def middle(windows: Iterable[Window], *, target: str, clients: int, value: Callable[[Window], float]) -> float:
-    """Take the median of a value over the windows of one target and one number of clients.
+def middle(windows: Iterable[Window], *, target: str, load: str, value: Callable[[Window], float]) -> float:
+    """Take the median of a value over the windows of one target under one load.
 
     Raises:
         statistics.StatisticsError: There is no such window.
     """
-    return median(value(window) for window in windows if window.target == target and window.clients == clients)
+    return median(value(window) for window in windows if window.target == target and window.load == load)

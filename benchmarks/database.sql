@@ -1,2 +1,0 @@
--- The sidecar's own database; readings are taken from another one.
-CREATE DATABASE benchmark

@@ -1,0 +1,1 @@
+"""Small jobs: beside a relay that stores nothing, at offered rates, and in several arrangements."""

@@ -1,0 +1,1 @@
+"""What all sections use: processes, gauges, figures, tables."""

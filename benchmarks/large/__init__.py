@@ -1,0 +1,1 @@
+"""One large result, beside a pipe into the same store."""

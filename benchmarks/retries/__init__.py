@@ -1,0 +1,1 @@
+"""Due retries by the million, and webhooks that come back."""

@@ -1,0 +1,1 @@
+"""Hours of even load: what grows, and what becomes slower."""
