@@ -24,10 +24,10 @@ sys.exit(Scripted(None, int(sys.argv[1])).run())
 """
 SERVES = """
 import os, signal, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit({code}))
+signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM}})  # it may come before it is waited for
 os.write(1, f"{{sys.argv[1]}} {{os.getpid()}}\\n".encode())
-while True:
-    signal.pause()
+signal.sigwait({{signal.SIGTERM}})
+sys.exit({code})
 """
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
