@@ -1,20 +1,20 @@
 """What a caller is answered: pure rendering."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.job import JobView, ServiceView
 from sidecar.model.outcome import Outcome
 from sidecar.model.problems import CONTENT_TYPE, Problem
 from sidecar.model.reasons import InvocationReason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ServiceAnswer:
     """What is known of one service when the caller is answered."""
 
@@ -23,7 +23,7 @@ class ServiceAnswer:
     status_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answer:
     """An answer that is ready to be written."""
 

@@ -2,9 +2,9 @@
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.errors import ProblemError
 from sidecar.model.jwt import KeyUnknown
 from sidecar.model.problems import Problem
@@ -27,7 +27,7 @@ class Unidentified(ProblemError):  # noqa: N818 - named for the state it reports
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Caller:
     """What a verified gateway says of a request; all empty when nobody can be believed."""
 

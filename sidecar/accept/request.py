@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid_utils.compat import uuid7
 
 from sidecar.accept.identity import Caller, Identity
+from sidecar.kit.value_class import value_class
 from sidecar.model.callback_url import WebhookUrl, parse_webhook_url
 from sidecar.model.errors import ProblemError
 from sidecar.model.headers import onward_block
@@ -46,7 +47,7 @@ class AcceptRules:
         object.__setattr__(self, "own_callbacks", f"{own.origin}{own.path.rstrip('/')}/callbacks/")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AcceptRequest:
     """A request whose headers are in order."""
 

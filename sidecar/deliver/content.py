@@ -1,10 +1,11 @@
 """What a message is sent as, at this attempt: directly, as an indirect result message, or as an aggregate."""
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.delivery import Delivery, Part
 from sidecar.model.handed import Handed
 from sidecar.model.headers import decode_block
@@ -22,7 +23,7 @@ READ_AT_ONCE = 64 << 20
 """Bytes of stored bodies that are in memory at once, because their endpoints want them directly."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Content:
     """The kind, content headers and body of one attempt. ``held`` bytes of it count as read until it is done with."""
 

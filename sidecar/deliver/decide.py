@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.reasons import DeliveryReason, OwnReason
 from sidecar.outbound.requests import Failure, FailureKind, Reply
 from sidecar.outbound.wso2 import fault_code, wso2_fault
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Delivered:
     """The webhook has it."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Silent:
     """The webhook did not answer, or said that it cannot now: worth another attempt later."""
 
@@ -24,7 +25,7 @@ class Silent:
     reason: DeliveryReason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Rejected:
     """The webhook will never take it: another attempt would end the same."""
 
@@ -32,7 +33,7 @@ class Rejected:
     reason: DeliveryReason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PutOff:
     """A fault of ours, nothing was sent: no attempt, and worth another look in ``delay`` seconds."""
 

@@ -1,10 +1,10 @@
 """How an attempt ends in the ledger: pure, from what was decided about it."""
 
-from dataclasses import dataclass
 from random import Random
 
 from sidecar.deliver.content import Message
 from sidecar.deliver.decide import Decision, Delivered, PutOff, Silent
+from sidecar.kit.value_class import value_class
 from sidecar.model.backoff import RetryPolicy
 from sidecar.model.delivery import Delivery, DeliveryEnd, DeliveryState
 from sidecar.model.reasons import OwnReason
@@ -12,7 +12,7 @@ from sidecar.model.retry import Retry, RetryEnd, RetryVerdict
 from sidecar.outbound.requests import Failure, Reply
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Attempt:
     """What one attempt came to. ``seconds`` it took, ``wait`` seconds the webhook asked for, ``answer`` came back."""
 

@@ -1,7 +1,6 @@
 """What follows from a service's answer, or from its silence. Pure: nothing here waits, sends or stores."""
 
-from dataclasses import dataclass
-
+from sidecar.kit.value_class import value_class
 from sidecar.model.failed_when import says_failed
 from sidecar.model.headers import content_block, encode_block
 from sidecar.model.outcome import MessageKind, ResultStatus
@@ -20,14 +19,14 @@ _UNSURE_STATUSES = frozenset({408, 502, 504})
 _BUSY_STATUSES = frozenset({429, 503})
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Acknowledged:
     """The service took the call."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answered:
     """The response is the result (completion: response)."""
 
@@ -39,7 +38,7 @@ class Answered:
     stored: StoredObject | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TryAgain:
     """Call once more, ``delay`` seconds from now, with the same idempotency key."""
 
@@ -49,7 +48,7 @@ class TryAgain:
     reason: InvocationReason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class KeepWaiting:
     """No further call, but one may have reached the service: only a callback or the deadline ends it."""
 
@@ -57,7 +56,7 @@ class KeepWaiting:
     reason: InvocationReason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Refused:
     """The service certainly did not take the call."""
 
@@ -65,7 +64,7 @@ class Refused:
     reason: InvocationReason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class GiveUp:
     """Nothing more can be learned: an error of ours goes to the webhook."""
 
@@ -73,7 +72,7 @@ class GiveUp:
     reason: InvocationReason
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Postponed:
     """The call was not made, for a reason of ours: it counts no attempt."""
 

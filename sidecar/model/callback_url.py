@@ -1,8 +1,9 @@
 """The form of a URL that a stranger sends us; whether it may be called is the egress guard's question."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from sidecar.kit.value_class import value_class
 
 MAX_BYTES = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -12,7 +13,7 @@ _FORBIDDEN = re.compile(r'[\\"<>^`{|}]')
 _AUTHORITY = re.compile(r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9.])?|\[[0-9a-f:.]+\])(?::[0-9]*)?\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class WebhookUrl:
     """A usable callback address: the text as it was sent, and the parts that decisions need."""
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.outcome import MessageKind, ResultStatus
 
 
@@ -22,7 +23,7 @@ class DeliveryState(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Delivery:
     """A delivery that this process owns. ``service`` is '' for the aggregate, whose body is rendered when sent."""
 
@@ -52,7 +53,7 @@ class Delivery:
         return message_id(self.job_id, self.service, self.status)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DeliveryEnd:
     """How an attempt ended. Times are seconds.
 

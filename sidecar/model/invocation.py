@@ -1,13 +1,13 @@
 """An invocation: the call of one service for one job."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.route import ServiceCall
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Invocation:
     """An invocation that this process owns: ``worker`` and ``claim`` fence whatever becomes of it."""
 
@@ -28,7 +28,7 @@ class Invocation:
     stored: bytes | None = None  # the stored object that is the body, see model.stored; ``body`` is empty then
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Release:
     """Give an invocation back without an outcome.
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.route import Gather, ServiceCall
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class IdempotencyKey:
     """The caller's idempotency key: ``scope`` is application, method and path; ``fingerprint`` body and callback."""
 
@@ -17,7 +18,7 @@ class IdempotencyKey:
     ttl: float  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NewJob:
     """A request that is about to be stored. ``deadline`` is seconds from the database's now."""
 
@@ -43,7 +44,7 @@ class NewJob:
     kept_headers: bytes | None = None  # what is stored in place of ``headers``: credentials are sealed there
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Stored:
     """The job was committed just now."""
 
@@ -51,7 +52,7 @@ class Stored:
     deadline_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class KeyTaken:
     """The idempotency key belongs to an earlier job; nothing was stored."""
 

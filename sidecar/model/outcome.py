@@ -1,12 +1,13 @@
 """The one end of an invocation."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 import orjson
+
+from sidecar.kit.value_class import value_class
 
 
 class OutcomeKind(StrEnum):
@@ -37,7 +38,7 @@ class ResultStatus(StrEnum):
     PARTIAL = "partial"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Fence:
     """Whose transition this is; it does nothing once the row has another owner or a later claim."""
 
@@ -45,7 +46,7 @@ class Fence:
     claim: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Outcome:
     """An outcome on its way into the ledger; ``kind`` is ``None`` when the webhook hears nothing of it."""
 
@@ -84,7 +85,7 @@ class Verdict(StrEnum):
     FENCED = "fenced"  # the row has another owner by now, or became unsure
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Recorded:
     """The verdict, and for a loser which outcome stands since when."""
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.outcome import MessageKind, ResultStatus
 
 
@@ -33,7 +34,7 @@ class RetryVerdict(StrEnum):
     DEFERRED = "deferred"  # not sent, by a fault of ours: no attempt
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Retry:
     """A retry that this process owns, with all that sending takes. An aggregate has service '' and no body.
 
@@ -66,7 +67,7 @@ class Retry:
     uploaded: bytes | None = None  # what became of the upload-url before, see model.handed
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RetryEnd:
     """How a retry ended. Times are seconds.
 

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 import aiohttp
@@ -10,6 +10,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from sidecar.kit.time_limit import TimeLimits
+from sidecar.kit.value_class import value_class
 from sidecar.model.stored import StoredObject
 from sidecar.outbound.exchange import Answer, Connector, exchange
 from sidecar.outbound.sessions import Outgoing
@@ -30,7 +31,7 @@ class FailureKind(StrEnum):
     EGRESS = "egress"  # the egress guard let nothing be dialled
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Reply:
     """An answer. When ``truncated``, ``body`` is not whole: it was too large, or it ended as ``broken`` says."""
 
@@ -42,7 +43,7 @@ class Reply:
     stored: StoredObject | None = None  # the body, where it was too large for memory; ``body`` is empty then
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Failure:
     """No status came back. ``sent`` is false only when certainly nothing of the request reached the other side.
 

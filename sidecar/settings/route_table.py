@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sidecar.kit.value_class import value_class
 from sidecar.model.errors import ConfigError, ProblemError
 from sidecar.model.problems import Problem
 from sidecar.model.route import ServiceCall
@@ -13,7 +14,7 @@ from sidecar.settings.route_target import Target, parse_target
 from sidecar.settings.routes import RouteSettings
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Match:
     """The route of a request, and one rendered call for each of its services."""
 
