@@ -11,7 +11,7 @@ from sidecar.accept.identity import Caller, Identity
 from sidecar.kit.value_class import value_class
 from sidecar.model.callback_url import WebhookUrl, parse_webhook_url
 from sidecar.model.errors import ProblemError
-from sidecar.model.headers import onward_block
+from sidecar.model.headers import is_text, onward_block
 from sidecar.model.prefer import Preference, apply_preferences
 from sidecar.model.problems import Problem
 from sidecar.model.route import Gather
@@ -66,7 +66,11 @@ def index_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, list[bytes]]:
     """Gather header values under lower-case names."""
     index: dict[str, list[bytes]] = {}
     for name, value in raw:
-        index.setdefault(name.decode("latin-1").lower(), []).append(value)
+        lower = name.decode("latin-1").lower()
+        if lower in index:
+            index[lower].append(value)
+        else:
+            index[lower] = [value]
     return index
 
 
@@ -202,17 +206,9 @@ def _check_text(raw: Sequence[tuple[bytes, bytes]]) -> None:
     try:
         b"\n".join([value for _, value in raw]).decode()
     except UnicodeDecodeError:
-        name = next(name for name, value in raw if not _is_text(value))
+        name = next(name for name, value in raw if not is_text(value))
         detail = f"The value of the header {name.decode('latin-1')[:64]} is not UTF-8."
         raise ProblemError(Problem(400, "header_invalid", detail)) from None
-
-
-def _is_text(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _idempotency_key(headers: Headers) -> str | None:

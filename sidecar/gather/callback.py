@@ -81,4 +81,5 @@ def says_uploaded(headers: Sequence[tuple[bytes, bytes]]) -> bool:
 
 
 def _values(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:
-    return [value.strip().lower() for name, value in headers if name.lower() == wanted]
+    size = len(wanted)  # compared first, since nearly every other name has another
+    return [value.strip().lower() for name, value in headers if len(name) == size and name.lower() == wanted]

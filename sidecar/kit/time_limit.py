@@ -13,10 +13,19 @@ class TimeLimits:
 
     def __init__(self) -> None:
         self._steps: dict[int, set[TimeLimit]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None  # asking for it costs a system call on Python 3.11
 
     def within(self, seconds: float) -> "TimeLimit":
         """Cancel what the current task waits for in the block after ``seconds``; ``TimeoutError`` is raised then."""
         return TimeLimit(self, seconds)
+
+    def task(self) -> "asyncio.Task[Any]":
+        """Tell the task that runs now; limits are used on one event loop only."""
+        self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
+        if task is None:
+            raise RuntimeError("a time limit is for tasks")
+        return task
 
     def join(self, limit: "TimeLimit", seconds: float, loop: asyncio.AbstractEventLoop) -> "set[TimeLimit]":
         """Let a limit expire ``seconds`` from now, unless it leaves the set that is returned."""
@@ -46,10 +55,7 @@ class TimeLimit:
         self._expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a time limit is for tasks")
-        self._task = task
+        self._task = task = self._limits.task()
         self._cancelling = task.cancelling()
         self._others = self._limits.join(self, self._seconds, task.get_loop())
 

@@ -27,11 +27,11 @@ class CallbackTokens:
     def __init__(self, secrets: Sequence[bytes]) -> None:
         if not secrets:
             raise ValueError("at least one callback secret is needed")
-        self._secrets = tuple(secrets)
+        self._keyed = tuple(hmac.new(secret, digestmod="sha256") for secret in secrets)
 
     def make(self, job_id: UUID, service: str, kind: TokenKind) -> str:
         """Return the token for one invocation."""
-        return kind + _mac(self._secrets[0], f"{kind}/{job_id}/{service}".encode())
+        return kind + _mac(self._keyed[0], f"{kind}/{job_id}/{service}".encode()).decode()
 
     def check(self, job_id: UUID, service: str, token: str) -> TokenKind | None:
         """Return the kind of a genuine token, ``None`` for any other; in constant time for each secret."""
@@ -42,10 +42,13 @@ class CallbackTokens:
         except ValueError:
             return None
         genuine = False
-        for secret in self._secrets:
-            genuine |= hmac.compare_digest(_mac(secret, message).encode(), given)
+        for keyed in self._keyed:
+            genuine |= hmac.compare_digest(_mac(keyed, message), given)
         return kind if genuine else None
 
 
-def _mac(secret: bytes, message: bytes) -> str:
-    return urlsafe_b64encode(hmac.digest(secret, message, "sha256")).decode().rstrip("=")
+def _mac(keyed: hmac.HMAC, message: bytes) -> bytes:
+    """Continue from a secret that was digested before; to begin with it each time takes longer than the rest."""
+    mac = keyed.copy()
+    mac.update(message)
+    return urlsafe_b64encode(mac.digest()).rstrip(b"=")

@@ -12,6 +12,12 @@ _FORBIDDEN = re.compile(r'[\\"<>^`{|}]')
 # The whole of it: parsers differ in what they take for the host of "[::1]evil", so nothing may be left over.
 _AUTHORITY = re.compile(r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9.])?|\[[0-9a-f:.]+\])(?::[0-9]*)?\Z")
 
+# What nearly every callback-url looks like: nothing in it has to be made lower case, and no part can be misread.
+_USUAL = re.compile(
+    r"(https?)://([a-z0-9](?:[a-z0-9._-]*[a-z0-9.])?)(?::([1-9][0-9]{0,3}|[1-5][0-9]{4}))?"
+    r"(/[!$%&'()*+,./0-9:;=@A-Z\[\]_a-z~-]*)(?:\?[!$%&'()*+,./0-9:;=?@A-Z\[\]_a-z~-]*)?\Z"
+)
+
 
 @value_class
 class WebhookUrl:
@@ -37,6 +43,9 @@ def parse_webhook_url(text: str, *, max_bytes: int = MAX_BYTES) -> WebhookUrl:
     """
     if len(text) > max_bytes:
         raise ValueError(f"it is longer than {max_bytes} bytes")
+    if (usual := _USUAL.match(text)) is not None:
+        scheme, host, digits, path = usual.groups()
+        return WebhookUrl(text, scheme, host, int(digits) if digits else _DEFAULT_PORTS[scheme], path)
     if not _VISIBLE.match(text) or _FORBIDDEN.search(text):
         raise ValueError("it has characters that a URL must percent-encode (RFC 3986)")
     if "#" in text:

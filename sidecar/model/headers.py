@@ -46,10 +46,14 @@ GATEWAY_IDENTITY = frozenset({"x-api-context", "x-api-version", "x-api-applicati
 CONTENT = ("content-type", "content-encoding", "content-language", "content-disposition")
 """What describes a body and therefore travels with it to the webhook."""
 
+# The same as they stand on the wire, where they need not be decoded to be compared.
+_CONTENT = frozenset(name.encode() for name in CONTENT)
+_NEVER_ONWARD = frozenset(name.encode() for name in HOP_BY_HOP | OURS | GATEWAY_IDENTITY)
+
 
 def encode_block(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Join raw header pairs, as the parser gave them, into a block."""
-    return b"\r\n".join([name + b": " + value for name, value in pairs])
+    return b"\r\n".join([b"%b: %b" % pair for pair in pairs])
 
 
 def decode_block(block: bytes) -> list[tuple[str, str]]:
@@ -81,30 +85,30 @@ def onward_block(
     Headers that ``Connection`` names are hop-by-hop too (RFC 9110 section 7.6.1).
     """
     pairs = list(raw)
-    named: set[str] = set()
-    for name, value in pairs:
-        if name.lower() == b"connection":
-            named.update(token.strip().lower() for token in value.decode("latin-1").split(","))
-    kept = []
-    for name, value in pairs:
-        lower = name.decode("latin-1").lower()
-        if lower in HOP_BY_HOP or lower in OURS or lower in GATEWAY_IDENTITY or lower in drop or lower in named:
-            continue
-        kept.append((name, value))
+    names = [name.lower() for name, _ in pairs]
+    dropped = {name.encode() for name in drop}
+    if b"connection" in names:
+        for name, (_, value) in zip(names, pairs, strict=True):
+            if name == b"connection":
+                dropped.update(token.strip().lower() for token in value.split(b","))
+    kept = [pair for name, pair in zip(names, pairs, strict=True) if name not in _NEVER_ONWARD and name not in dropped]
     return encode_block([*kept, *more])
 
 
 def content_block(raw: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Keep the headers that describe the body. A value that is not UTF-8 cannot be sent on and is left out."""
-    kept = []
-    for name, value in raw:
-        if name.decode("latin-1").lower() in CONTENT:
-            try:
-                value.decode()
-            except UnicodeDecodeError:
-                continue
-            kept.append((name, value))
-    return encode_block(kept)
+    return encode_block([(name, value) for name, value in raw if name.lower() in _CONTENT and is_text(value)])
+
+
+def is_text(value: bytes) -> bool:
+    """Tell whether a value can be sent on: header values travel as UTF-8."""
+    if value.isascii():
+        return True
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def media_type(block: bytes) -> str | None:

@@ -1,7 +1,7 @@
 """W3C trace context: continue the caller's trace, or begin one."""
 
 import re
-from os import urandom
+from random import getrandbits  # ids of traces keep no secret, and a system call for each would be dear
 
 # Version 00 has exactly these four fields; later versions may have more of them, and ff is no version.
 _TRACEPARENT = re.compile(
@@ -13,8 +13,8 @@ def continue_trace(traceparent: str | None) -> str:
     """Return a valid ``traceparent``: the caller's, or a new sampled one (W3C Trace Context section 3.2)."""
     match = _TRACEPARENT.match(traceparent) if traceparent else None
     if match is None:
-        return f"00-{urandom(16).hex()}-{urandom(8).hex()}-01"
-    return f"00-{match[1]}-{urandom(8).hex()}-{match[2]}"
+        return f"00-{getrandbits(128):032x}-{getrandbits(64):016x}-01"
+    return f"00-{match[1]}-{getrandbits(64):016x}-{match[2]}"
 
 
 def is_traceparent(value: str | None) -> bool:
@@ -24,4 +24,4 @@ def is_traceparent(value: str | None) -> bool:
 
 def child_span(traceparent: str) -> str:
     """Return a ``traceparent`` for one onward call: same trace and flags, a new parent id."""
-    return f"{traceparent[:36]}{urandom(8).hex()}{traceparent[52:]}"
+    return f"{traceparent[:36]}{getrandbits(64):016x}{traceparent[52:]}"
