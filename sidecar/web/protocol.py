@@ -21,6 +21,7 @@ from sidecar.model.problems import Problem
 from sidecar.web import faults
 from sidecar.web.home import Entry, Home, Limits
 from sidecar.web.tls import names_of
+from sidecar.web.turns import InTurn
 
 # After an answer that ends the connection the rest of the request is read and dropped for so many seconds:
 # closing at once would reset the connection, and the client might never see the answer (RFC 9112, 9.6).
@@ -60,7 +61,7 @@ class ListenerRequest(web.BaseRequest):
             response.force_close()
 
 
-class ProblemProtocol(RequestHandler):
+class ProblemProtocol(InTurn):
     """The server side of one connection."""
 
     __slots__ = ("_ended", "_entry", "_failed", "_head_open", "_home", "body", "peer", "received")
