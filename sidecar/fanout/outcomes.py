@@ -1,7 +1,7 @@
 """The ends of an invocation that its own call can bring."""
 
 from sidecar.fanout.decide import Answered
-from sidecar.model.invocation import Invocation
+from sidecar.model.invocation import Invocation, Release
 from sidecar.model.messages import error_outcome
 from sidecar.model.outcome import Fence, Outcome, OutcomeKind, ResultStatus
 from sidecar.model.reasons import InvocationReason
@@ -47,4 +47,29 @@ def result_outcome(invocation: Invocation, answer: Answered) -> Outcome:
         reason=None if answer.status is ResultStatus.SUCCEEDED else InvocationReason.SERVICE_FAILED,
         status_code=answer.status_code,
         stored=None if answer.stored is None else answer.stored.dump(),
+    )
+
+
+def given_back(
+    invocation: Invocation,
+    *,
+    acknowledged: bool = False,
+    unsure: bool = False,
+    retry_in: float | None = None,
+    status: int | None = None,
+    reason: InvocationReason | None = None,
+    attempted: bool = True,
+) -> Release:
+    """Build the end of an ownership without an outcome."""
+    return Release(
+        job_id=invocation.job_id,
+        service=invocation.call.service,
+        worker=invocation.worker,
+        claim=invocation.claim,
+        acknowledged=acknowledged,
+        unsure=unsure,
+        retry_in=retry_in,
+        status=status,
+        reason=reason,
+        attempted=attempted,
     )

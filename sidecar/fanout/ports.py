@@ -1,10 +1,11 @@
 """What calling services needs of its surroundings."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from sidecar.ledger import Registry
+from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Release
 from sidecar.model.outcome import Outcome, Recorded
 from sidecar.outbound.requests import Failure, Reply
@@ -23,6 +24,9 @@ class Ledger(Protocol):
 
     async def release(self, release: Release) -> bool:
         """Commit the end of an ownership without an outcome."""
+
+    def acknowledge(self, release: Release, *, lost: Callable[[Release, LedgerError], None]) -> None:
+        """Commit soon that a service took the call, unless its outcome comes first; ``lost`` hears of a failure."""
 
     async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
         """Commit an outcome, unless another one stands; a patient one waits for a database that is away."""

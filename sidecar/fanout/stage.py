@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from sidecar.fanout import decide as decisions
 from sidecar.fanout.decide import Decision, decide
 from sidecar.fanout.large import LargeCalls, RequestBody
-from sidecar.fanout.outcomes import acknowledged_outcome, no_result, result_outcome
+from sidecar.fanout.outcomes import acknowledged_outcome, given_back, no_result, result_outcome
 from sidecar.fanout.ports import Acknowledgements, Ledger, Send
 from sidecar.fanout.request import callback_token, service_headers
 from sidecar.fanout.traced import trace_call
@@ -136,6 +137,9 @@ class Fanout:
         # The row stays ours by the ledger and is found again by reconcile, or by take-over.
         self._log.warning(Event.LEDGER_UNAVAILABLE, stage="fanout", job_id=str(invocation.job_id), error=str(error))
 
+    def _unacknowledged(self, taken: Release, error: LedgerError) -> None:
+        self._log.warning(Event.LEDGER_UNAVAILABLE, stage="fanout", job_id=str(taken.job_id), error=str(error))
+
     def _stumbled(self, invocation: Invocation, error: Exception) -> None:
         self._log.error(Event.TASK_FAILED, stage="fanout", job_id=str(invocation.job_id), exc_info=error)
 
@@ -230,7 +234,8 @@ class Fanout:
                 if invocation.call.completion is Completion.NONE:
                     await self._record_unfenced(invocation, acknowledged_outcome(invocation, status))
                 else:
-                    await self._release(invocation, acknowledged=True, status=status)
+                    taken = given_back(invocation, acknowledged=True, status=status)
+                    self._ledger.acknowledge(taken, lost=self._unacknowledged)
             case decisions.Answered():
                 await self._record_unfenced(invocation, result_outcome(invocation, decision))
             case decisions.TryAgain(delay, unsure, status, reason):
@@ -255,31 +260,8 @@ class Fanout:
         if self._large is not None:
             await self._large.drop_loser(outcome, recorded)
 
-    async def _release(
-        self,
-        invocation: Invocation,
-        *,
-        acknowledged: bool = False,
-        unsure: bool = False,
-        retry_in: float | None = None,
-        status: int | None = None,
-        reason: InvocationReason | None = None,
-        attempted: bool = True,
-    ) -> None:
-        await self._ledger.release(
-            Release(
-                job_id=invocation.job_id,
-                service=invocation.call.service,
-                worker=invocation.worker,
-                claim=invocation.claim,
-                acknowledged=acknowledged,
-                unsure=unsure,
-                retry_in=retry_in,
-                status=status,
-                reason=reason,
-                attempted=attempted,
-            )
-        )
+    async def _release(self, invocation: Invocation, **how: Any) -> None:
+        await self._ledger.release(given_back(invocation, **how))
 
     def _told(self, invocation: Invocation, answer: Reply | Failure, decision: Decision, *, seconds: float) -> None:
         reason = getattr(decision, "reason", None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from sidecar.ledger.acknowledgements import Acknowledgements
 from sidecar.ledger.claims import Claims, WorkPage
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.partitions import AUDIT_KEPT, Partitions, Pruned
@@ -12,11 +13,14 @@ from sidecar.model.delivery import Delivery
 from sidecar.model.invocation import Invocation
 from sidecar.model.retry import Retry
 
+SETTLE = 5.0  # seconds at most for what is to be stored before everything else is given back
+
 
 class Duties:
     """The part of the ledger that is called time and again, and not for one job."""
 
     retries: Retries
+    _acknowledgements: Acknowledgements
     _claims: Claims
     _life: WorkerLife
     _ownership: Ownership
@@ -61,6 +65,7 @@ class Duties:
 
     async def release_all(self) -> int:
         """Free everything we own, before an orderly end."""
+        await self._acknowledgements.settle(SETTLE)
         self._ownership.registry.forget_all()
         return await self._sweeps.release_all(self._ownership.worker)
 

@@ -78,6 +78,7 @@ class Queue(Generic[I, R]):
         self.sizes = sizes
         self.entries: deque[Entry[I, R]] = deque()
         self._lane = lane
+        self.loop = lane.loop
 
     def submit(self, item: I) -> "asyncio.Future[R]":
         """Put an item into the next batch; the future's cancellation does not take it out again.

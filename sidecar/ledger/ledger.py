@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from sidecar.ledger.accept import AcceptKind
+from sidecar.ledger.acknowledgements import Acknowledgements, Lost
 from sidecar.ledger.audit import Audit
 from sidecar.ledger.backlog import Backlog
 from sidecar.ledger.bounds import Horizon
@@ -81,8 +82,6 @@ class Ledger(Duties):
             dead_after=config.dead_after,
             on_death=on_death,
         )
-        accept, record = AcceptKind(queries, ownership), RecordKind(queries, ownership, patient=False)
-        keep = RecordKind(queries, ownership, patient=True)
         held = ownership.registry
         self._finish: Queue[DeliveryEnd, bool] = self._hot.queue(
             FencedKind("finish", query=queries.finish, table="delivery", results=won, registry=held)
@@ -90,6 +89,10 @@ class Ledger(Duties):
         self._release: Queue[Release, bool] = self._hot.queue(
             FencedKind("release", query=queries.release, table="invocation", results=won, registry=held)
         )
+        self._acknowledgements = Acknowledgements(self._release, held)
+        over = self._acknowledgements.overtaken
+        accept, record = AcceptKind(queries, ownership), RecordKind(queries, ownership, patient=False, over=over)
+        keep = RecordKind(queries, ownership, patient=True, over=over)
         self._record, self._record_large = self._hot.queue(record), self._large.queue(record)
         self._keep, self._keep_large = self._hot.queue(keep), self._large.queue(keep)
         self._accept: Queue[NewJob, Stored | KeyTaken] = self._hot.queue(accept)
@@ -129,6 +132,7 @@ class Ledger(Duties):
 
     async def stop(self) -> None:
         """Let flushes end, bury this worker, close; safe when never started, and twice."""
+        self._acknowledgements.hurry()
         await asyncio.gather(self._hot.stop(timeout=STOP_TIMEOUT), self._large.stop(timeout=STOP_TIMEOUT))
         if self._ownership.worker:
             await self._life.leave()
@@ -207,6 +211,10 @@ class Ledger(Duties):
         except LedgerError:  # not stored: no longer held, so that reconciling finds the row
             self._ownership.registry.drop("invocation", release.job_id, release.service, release.claim)
             raise
+
+    def acknowledge(self, release: Release, *, lost: Lost) -> None:
+        """Commit soon that a service took a call, unless its outcome comes first; ``lost`` hears of a failure."""
+        self._acknowledgements.add(release, lost)
 
     async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
         """Record an outcome; a message that this makes is handed over when that is committed.

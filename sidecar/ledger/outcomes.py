@@ -1,6 +1,6 @@
 """Recording outcomes: the one way in which an invocation ends."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +16,22 @@ from sidecar.model.outcome import MessageKind, Outcome, OutcomeKind, Recorded, R
 
 
 class RecordKind:
-    """Outcomes, with the messages that they make. Repeating one is harmless: it finds itself standing."""
+    """Outcomes, with the messages that they make. Repeating one is harmless: it finds itself standing.
+
+    Args:
+        queries: The statements.
+        ownership: Who this process is, and where messages go.
+        patient: Whether outcomes wait for a database that is away.
+        over: Told of each invocation that has ended.
+    """
 
     name = "record"
 
-    def __init__(self, queries: Queries, ownership: Ownership, *, patient: bool) -> None:
+    def __init__(
+        self, queries: Queries, ownership: Ownership, *, patient: bool, over: Callable[[UUID, str], None]
+    ) -> None:
         self.patient = patient
+        self._over = over
         self._queries = queries
         self._ownership = ownership
         self._outcomes = ownership.stats.outcomes
@@ -57,7 +67,9 @@ class RecordKind:
                 results[place - 1] = Recorded(
                     Verdict.WON, route=row["route"], waited=waited, traceparent=row["traceparent"]
                 )
-                self._outcomes[items[place - 1].outcome] += 1
+                won = items[place - 1]
+                self._outcomes[won.outcome] += 1
+                self._over(won.job_id, won.service)
             if row["worker"] is not None:
                 messages.append(delivery(row, None if place is None else items[place - 1]))
         self._drop(items)

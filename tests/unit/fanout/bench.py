@@ -1,13 +1,14 @@
 """A fan-out stage on a small ledger of its own, with services that answer as they are told."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from sidecar.fanout.stage import Fanout, FanoutLimits
 from sidecar.ledger import Registry
 from sidecar.model.callback_token import CallbackTokens
+from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation, Release
 from sidecar.model.outcome import Fence, Outcome, Recorded, Verdict
 from sidecar.outbound.requests import Failure, Reply
@@ -34,6 +35,12 @@ class Ledger:
             raise self.fault
         self.releases.append(release)
         return True
+
+    def acknowledge(self, release: Release, *, lost: Callable[[Release, LedgerError], None]) -> None:
+        if isinstance(self.fault, LedgerError):
+            lost(release, self.fault)
+        else:
+            self.releases.append(release)
 
     async def record(self, outcome: Outcome, *, patient: bool = False) -> Recorded:
         assert patient  # nobody else would offer it again
