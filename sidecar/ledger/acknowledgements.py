@@ -12,6 +12,9 @@ from sidecar.model.invocation import Release
 MOMENT = 0.05
 """Seconds that an acknowledgement waits. A service that calls back at once is heard well within, also under load."""
 
+READABLE = 1.0
+"""Seconds that a reader waits for one at most."""
+
 Lost = Callable[[Release, LedgerError], None]
 """Told of an acknowledgement that was not stored."""
 
@@ -60,8 +63,15 @@ class Acknowledgements:
     async def settle(self, within: float) -> None:
         """Store everything, within so many seconds."""
         self.hurry()
-        if self._storing:
-            await asyncio.wait(self._storing, timeout=within)
+        await self._until_stored(within)
+
+    async def tell(self, job_id: UUID) -> None:
+        """Store those of one job, about which somebody asks; whoever was told of them must not read less than that."""
+        asked = [key for key in self._held if key[0] == job_id]
+        for key in asked:
+            self._store(*self._held.pop(key)[1:])
+        if asked:
+            await self._until_stored(READABLE)
 
     def _store_due(self) -> None:
         self._timer = None
@@ -73,6 +83,10 @@ class Acknowledgements:
                 return
             del self._held[key]
             self._store(release, lost)
+
+    async def _until_stored(self, within: float) -> None:
+        if self._storing:
+            await asyncio.wait(self._storing, timeout=within)
 
     def _store(self, release: Release, lost: Lost) -> None:
         try:

@@ -285,6 +285,7 @@ class Ledger(Duties):
 
     async def job(self, job_id: UUID) -> JobView | None:
         """Read a job as its owner may see it."""
+        await self._acknowledgements.tell(job_id)
         return await self._jobs.view(job_id)
 
     async def key_holder(self, key: IdempotencyKey) -> KeyTaken | None:

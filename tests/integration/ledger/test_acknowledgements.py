@@ -65,18 +65,26 @@ async def test_a_result_that_comes_at_once_saves_the_acknowledgement_a_statement
 
 
 async def test_an_acknowledgement_without_a_result_is_stored_by_itself(database: str) -> None:
-    async with replica(database) as here:
+    async with replica(database) as here, replica(database) as there:
         await stored(here.ledger, make_job(here.ledger, "billing"))
         await stored(here.ledger, make_job(here.ledger, "billing"))
         for call in here.taker.calls:
             acknowledge(here, call)
 
         async def both_stored() -> bool:
-            return all([(await service_of(here.ledger, call)).status == "invoked" for call in here.taker.calls])
+            return all([(await service_of(there.ledger, call)).status == "invoked" for call in here.taker.calls])
 
         await until(both_stored)
         assert not any(held(here, call) for call in here.taker.calls)
         assert await here.ledger.release_all() == 0
+
+
+async def test_whoever_reads_a_job_finds_the_acknowledgement_that_its_caller_was_told_of(database: str) -> None:
+    async with replica(database) as here:
+        await stored(here.ledger, make_job(here.ledger))
+        (call,) = here.taker.calls
+        acknowledge(here, call)
+        assert (await service_of(here.ledger, call)).status == "invoked"
 
 
 async def test_an_orderly_end_stores_acknowledgements_before_it_gives_calls_back(database: str) -> None:
