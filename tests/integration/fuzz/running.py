@@ -98,7 +98,7 @@ def _thread() -> Iterator[Run]:
         yield lambda work: asyncio.run_coroutine_threadsafe(work, loop).result(90)
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
