@@ -13,10 +13,15 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from sidecar.dev import ports
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger.migrate import migrate
+
+# How long an example takes says more of the machine than of the program.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 T = TypeVar("T")
 SHARE = (("WORKER", "gw0"), ("WORKER_COUNT", "1"))
@@ -108,7 +113,7 @@ async def task_watch() -> AsyncIterator[None]:
     yield
     pending = asyncio.all_tasks() - before - {asyncio.current_task()}
     if pending:
-        _, pending = await asyncio.wait(pending, timeout=1)
+        _, pending = await asyncio.wait(pending, timeout=30)
     if pending:
         pytest.fail("tasks left behind: " + ", ".join(sorted(str(task.get_coro()) for task in pending)))
 

@@ -70,7 +70,8 @@ def flow_replica(
 ) -> Iterator[Replica]:
     """One process for the tests of a file, whose gateway identifies itself."""
     ports = Ports.free()
-    settings = make_settings(module_database, ports, flow_routes(flow_places), secret=True)
+    patient = {"gateway": {"wait": "20s", "max_wait": "30s"}}  # who waits is told, however slow the machine is
+    settings = make_settings(module_database, ports, flow_routes(flow_places), secret=True, over=patient)
     replica = Replica(tmp_path_factory.mktemp("flow"), ports, settings)
     replica.spawn()
     try:

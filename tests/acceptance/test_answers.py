@@ -13,11 +13,11 @@ from tests.acceptance.harness.waiting import ask_until, wait_until
 
 async def test_the_202_names_the_job_and_where_to_ask_about_it(flow: Flow) -> None:
     flow.world.services.behaviours["billing"] = flow.world.services.answers(202)
-    answer = await flow.submit("/one", prefer="respond-async, wait=3", x_api_context="/orders/1.0")
+    answer = await flow.submit("/one", prefer="respond-async, wait=30", x_api_context="/orders/1.0")
     job = answer.headers["x-job-id"]
     assert answer.status == 202
     assert (answer.headers["content-type"], answer.headers["cache-control"]) == ("application/json", "no-store")
-    assert answer.headers["preference-applied"] == "respond-async, wait=3"
+    assert answer.headers["preference-applied"] == "respond-async, wait=30"
     assert answer.headers["location"] == f"https://gw.example/orders/1.0/_jobs/{job}"
     document = answer.json
     assert (document["job_id"], document["status"]) == (job, "invoked")
@@ -40,7 +40,7 @@ async def test_who_does_not_wait_is_told_that_it_is_stored(flow: Flow) -> None:
 async def test_who_waits_is_told_of_a_late_acknowledgement(flow: Flow) -> None:
     gate, services = asyncio.Event(), flow.world.services
     services.behaviours["billing"] = services.waits_for(gate, services.answers(201))
-    answering = asyncio.create_task(flow.submit("/one", prefer="wait=5"))
+    answering = asyncio.create_task(flow.submit("/one", prefer="wait=30"))
     await wait_until(lambda: services.called("billing"), "the call")
     gate.set()
     answer = await answering
@@ -143,7 +143,7 @@ async def test_a_response_that_is_missing_and_must_not_be_asked_for_twice_is_an_
 async def test_a_busy_service_is_tried_again(busy: int, flow: Flow) -> None:
     services = flow.world.services
     services.behaviours["billing"] = services.in_turn(services.answers(busy), services.calls_back(lambda _: b"done"))
-    job = await flow.accepted("/one", prefer="wait=5")
+    job = await flow.accepted("/one", prefer="wait=30")
     assert (await flow.message(job, "billing")).body == b"done"
     assert len(services.called("billing")) == 2
 

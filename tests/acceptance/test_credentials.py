@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.acceptance.conftest import MakeReplica
 from tests.acceptance.harness.audit import query
-from tests.acceptance.harness.site import route, service
+from tests.acceptance.harness.site import DYING, route, service
 from tests.acceptance.harness.waiting import ask_until, wait_until
 from tests.acceptance.harness.world import Places, World
 
@@ -20,7 +20,7 @@ async def test_a_call_that_another_process_repeats_has_its_credentials(
 ) -> None:
     await world.services.stop()
     routes = [route("/one", service("billing", places.services_url))]
-    replica = make_replica(routes)
+    replica = make_replica(routes, over=DYING)
     await replica.start()
     sent = {"authorization": SECRET, "cookie": SECRET, "x_thing": "plain"}
     answer = await world.submit(replica.ports.gateway_url + "/one", b"{}", **sent)
@@ -49,8 +49,8 @@ async def test_a_replica_without_the_key_leaves_the_call_to_one_that_has_it(
     routes = [route("/one", service("billing", places.services_url))]
     keys = tmp_path / "keys"
     keys.write_text("seal_" + "a" * 43 + "=\n")
-    replica = make_replica(routes, over={"sealing": {"keys_file": str(keys)}})
-    stranger = make_replica(routes)
+    replica = make_replica(routes, over={**DYING, "sealing": {"keys_file": str(keys)}})
+    stranger = make_replica(routes, over=DYING)
     await replica.start()
     answer = await world.submit(replica.ports.gateway_url + "/one", b"{}", authorization=SECRET)
     job_id = answer.headers["x-job-id"]

@@ -10,7 +10,7 @@ from tests.acceptance.harness.audit import audit
 from tests.acceptance.harness.http import Answer
 from tests.acceptance.harness.load import load_routes, offer_load, result_of, serve_load
 from tests.acceptance.harness.replica import Replica, ending
-from tests.acceptance.harness.site import route, service
+from tests.acceptance.harness.site import DYING, route, service
 from tests.acceptance.harness.waiting import ask_until, wait_until
 from tests.acceptance.harness.world import Places, World
 
@@ -21,7 +21,7 @@ async def test_an_outage_of_the_database_is_told_and_survived(
     postgres: EmbeddedPostgres, places: Places, world: World, database: str, make_replica: MakeReplica
 ) -> None:
     serve_load(world)
-    replica = make_replica(load_routes(places.services_url))
+    replica = make_replica(load_routes(places.services_url), over=DYING)
     with ending(replica), running(postgres):
         await replica.start()
         async with offer_load(world, [replica.ports.gateway_url], seed=30) as load:
@@ -39,7 +39,7 @@ async def test_a_callback_that_meets_an_outage_is_taken_when_it_is_repeated(
     postgres: EmbeddedPostgres, places: Places, world: World, make_replica: MakeReplica
 ) -> None:
     world.services.behaviours = {"billing": world.services.answers(202), "stock": world.services.answers(404)}
-    replica = make_replica(load_routes(places.services_url))
+    replica = make_replica(load_routes(places.services_url), over=DYING)
     with ending(replica), running(postgres):
         await replica.start()
         accepted = await world.submit(f"{replica.ports.gateway_url}/load/1/each")
@@ -60,7 +60,7 @@ async def test_a_result_that_meets_an_outage_is_kept_until_it_can_be_stored(
     gate, services = asyncio.Event(), world.services
     services.behaviours["stock"] = services.waits_for(gate, services.responds(lambda _: b"precious"))
     stock = service("stock", places.services_url, completion="response", repeat="never")
-    replica = make_replica([route("/stock", stock)])
+    replica = make_replica([route("/stock", stock)], over=DYING)
     with ending(replica), running(postgres):
         await replica.start()
         accepted = await world.submit(f"{replica.ports.gateway_url}/stock")

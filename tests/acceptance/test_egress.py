@@ -10,7 +10,7 @@ from tests.acceptance.conftest import MakeReplica
 from tests.acceptance.harness.audit import query
 from tests.acceptance.harness.flows import Flow
 from tests.acceptance.harness.replica import ending
-from tests.acceptance.harness.site import ON_LOOPBACK, route, service
+from tests.acceptance.harness.site import DYING, ON_LOOPBACK, route, service
 from tests.acceptance.harness.waiting import ask_until, wait_until
 from tests.acceptance.harness.world import Places, World
 
@@ -62,7 +62,7 @@ async def test_what_was_accepted_is_refused_when_the_settings_have_become_strict
 ) -> None:
     world.services.behaviours["stock"] = world.services.responds(lambda _: b"{}")
     routes = [route("/stock", service("stock", places.services_url, completion="response"))]
-    over: dict[str, Any] = {"retry": {"base": "100ms", "scan_interval": "20ms"}}
+    over: dict[str, Any] = {**DYING, "retry": {"base": "100ms", "scan_interval": "20ms"}}
     first = make_replica(routes, over=over)
     second = make_replica(routes, over=over | {"webhook": {**ON_LOOPBACK, "allow_networks": []}})
     with ending(first, second):

@@ -14,7 +14,7 @@ from tests.acceptance.conftest import MakeReplica
 from tests.acceptance.harness.audit import audit
 from tests.acceptance.harness.load import load_routes, offer_load, serve_load
 from tests.acceptance.harness.replica import Replica, ending, run_command
-from tests.acceptance.harness.site import ON_LOOPBACK, Ports, make_settings, route, service
+from tests.acceptance.harness.site import DYING, ON_LOOPBACK, Ports, make_settings, route, service
 from tests.acceptance.harness.waiting import wait_until
 from tests.acceptance.harness.world import Places, World
 from tests.conftest import execute, run
@@ -131,7 +131,7 @@ async def test_several_workers_share_the_ports_are_replaced_and_end_together(
     places: Places, world: World, database: str, make_replica: MakeReplica
 ) -> None:
     serve_load(world)
-    replica = make_replica(load_routes(places.services_url), workers=2)
+    replica = make_replica(load_routes(places.services_url), workers=2, over=DYING)
     with ending(replica):
         await replica.start()
         parent = psutil.Process(replica.pid)
@@ -146,7 +146,7 @@ async def test_several_workers_share_the_ports_are_replaced_and_end_together(
         children = parent.children()
         assert len(children) == 2
         assert await replica.stop() == 0
-        assert not psutil.wait_procs(children, timeout=10)[1]
+        assert not psutil.wait_procs(children, timeout=60)[1]
 
 
 async def test_sigterm_ends_it_also_while_the_database_is_away_and_the_work_is_found_again(
@@ -161,7 +161,7 @@ async def test_sigterm_ends_it_also_while_the_database_is_away_and_the_work_is_f
     billing = service("billing", places.other_url, completion="response")
     replica = make_replica(
         [route("/both", stock, billing)],
-        over={"services": {"concurrency": 1}, "webhook": {**ON_LOOPBACK, "concurrency": {"per_endpoint": 1}}},
+        over={**DYING, "services": {"concurrency": 1}, "webhook": {**ON_LOOPBACK, "concurrency": {"per_endpoint": 1}}},
     )
     with ending(replica):
         await replica.start()

@@ -237,7 +237,7 @@ async def test_a_result_never_overtakes_the_202(flow: Flow) -> None:
         "stock": services.responds(lambda _: b"quick"),
         "risk": services.waits_for(gate, services.answers(202)),
     }
-    answering = asyncio.create_task(flow.submit("/each", prefer="wait=5"))
+    answering = asyncio.create_task(flow.submit("/each", prefer="wait=30"))
     call: Call = (await wait_until(lambda: services.called("stock"), "the call of stock"))[0]
     await flow.until_state(call.job_id, "stock", "succeeded")
     assert not answering.done()

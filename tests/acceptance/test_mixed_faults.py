@@ -9,6 +9,7 @@ from tests.acceptance.conftest import MakeReplica
 from tests.acceptance.harness.audit import audit
 from tests.acceptance.harness.load import load_routes, offer_load, serve_load
 from tests.acceptance.harness.replica import Replica, ending
+from tests.acceptance.harness.site import DYING
 from tests.acceptance.harness.waiting import tick
 from tests.acceptance.harness.world import Places, World
 
@@ -22,7 +23,7 @@ async def test_faults_that_meet_lose_nothing_and_end_nothing_twice(
 ) -> None:
     serve_load(world)
     chance = random.Random(SEED)
-    replicas = [make_replica(load_routes(places.services_url)) for _ in range(2)]
+    replicas = [make_replica(load_routes(places.services_url), over=DYING) for _ in range(2)]
     world.callbacks.origins = [replica.ports.callbacks_url for replica in replicas]
     try:
         with ending(*replicas):

@@ -16,6 +16,7 @@ from tests.acceptance.harness.audit import query
 from tests.acceptance.harness.flows import Flow
 from tests.acceptance.harness.replica import ending
 from tests.acceptance.harness.retrying import BUCKET, QUICK, Retrying, retrying, stock_route
+from tests.acceptance.harness.site import DYING
 from tests.acceptance.harness.waiting import ask_until, wait_until
 from tests.acceptance.harness.webhooks import Message
 from tests.acceptance.harness.world import Places, World
@@ -61,7 +62,7 @@ class Sites:
 
     @asynccontextmanager
     async def open(self, count: int, **retry: str) -> AsyncIterator[list[Retrying]]:
-        over = retrying(self.directory, self.store, **retry)
+        over = {**DYING, **retrying(self.directory, self.store, **retry)}
         replicas = [self.make_replica(self.routes, over=over) for _ in range(count)]
         with ending(*replicas):
             for replica in replicas:

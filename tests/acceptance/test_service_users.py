@@ -39,10 +39,12 @@ class Site:
     def hook(self) -> str:
         return f"{self.webhooks.url}/crm/1.0/results"
 
-    def replica(self, *users: dict[str, Any]) -> Replica:
+    def replica(self, *users: dict[str, Any], dead_after: str = "15s") -> Replica:
         routes = [route("/stock", service("stock", self.world.services.url, completion="response"))]
         webhook = {"ca_file": str(self.authority.ca_file), "service_users": list(users or [self.user()])}
-        return self.make_replica(routes, over={"webhook": webhook, "worker": {"drain_timeout": "1s"}})
+        return self.make_replica(
+            routes, over={"webhook": webhook, "worker": {"dead_after": dead_after, "drain_timeout": "1s"}}
+        )
 
     def user(self, **over: Any) -> dict[str, Any]:
         secrets = {"client": SECRET, "password": PASSWORD}
@@ -125,7 +127,7 @@ async def test_replicas_that_revoke_each_others_token_lose_no_message(site: Site
 
 
 async def test_a_first_message_waits_for_the_key_manager_untried_and_survives_a_crash(site: Site) -> None:
-    one, two = site.replica(), site.replica()
+    one, two = (site.replica(dead_after="2s") for _ in range(2))
     await site.key_manager.stop()
     with ending(one, two):
         await one.start()

@@ -171,7 +171,7 @@ async def site(world: World, places: Places, make_replica: MakeReplica, database
     webhook = Faulty()
     await webhook.start()
     over = {
-        "webhook": {"require_https": False, "timeouts": {"connect": "1s", "total": "1s"}},
+        "webhook": {"require_https": False, "timeouts": {"connect": "3s", "total": "3s"}},
         "retry": {"base": "50ms", "cap": "100ms", "scan_interval": "20ms"},
     }
     replica = make_replica(stock_route(places), over=over)

@@ -42,7 +42,7 @@ async def speak(port: int, request: bytes) -> Wire:
     try:
         writer.write(request)
         await writer.drain()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = await reader.readuntil(b"\r\n\r\n")
             first, *lines = head.decode().rstrip().split("\r\n")
             version, status, _ = first.split(" ", 2)
@@ -236,7 +236,7 @@ async def test_pipelined_requests_are_answered_in_order(replica: Replica) -> Non
         for name in ("one", "two", "three"):
             writer.write(request(f"POST /{name} HTTP/1.1", HOOK, f"x-correlation-id: {name}"))
         for name in ("one", "two", "three"):
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
             fields = dict(line.lower().split(": ", 1) for line in head.decode().rstrip().split("\r\n")[1:])
             assert fields["x-correlation-id"] == name
             await reader.readexactly(int(fields["content-length"]))

@@ -13,7 +13,7 @@ from tests.acceptance.harness.key_manager import CLIENT, PASSWORD, SECRET, USER,
 from tests.acceptance.harness.load import load_routes
 from tests.acceptance.harness.replica import Replica
 from tests.acceptance.harness.retrying import QUICK
-from tests.acceptance.harness.site import Ports, make_settings
+from tests.acceptance.harness.site import DYING, Ports, make_settings
 from tests.acceptance.harness.tls import Authority
 from tests.acceptance.harness.world import Places, World
 from tests.chaos.clock import SteppedClock
@@ -101,6 +101,7 @@ def offloading(store: EmbeddedStore, endpoint_url: str, directory: Path) -> dict
 
 def _settings(site: Site, directory: Path) -> dict[str, Any]:
     return {
+        **DYING,
         "offload": offloading(site.store, f"http://127.0.0.1:{site.to_store.port}", directory),
         "retry": QUICK,
         "webhook": {

@@ -12,7 +12,7 @@ async def forever() -> None:
 
 
 async def over(supervisor: Supervisor) -> BaseException | None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await supervisor.until_over()
 
 

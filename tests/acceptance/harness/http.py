@@ -37,7 +37,7 @@ class Answer:
 class Client:
     """Sends requests with exactly the headers that it is given."""
 
-    def __init__(self, *, timeout: float = 30.0) -> None:
+    def __init__(self, *, timeout: float = 60.0) -> None:
         self._session = ClientSession(
             connector=TCPConnector(limit=0),
             timeout=ClientTimeout(total=timeout),

@@ -88,7 +88,7 @@ class Replica:
     async def readiness(self) -> int:
         """Ask /readyz; 0 when nobody answers."""
         url = f"{self.ports.admin_url}/readyz".replace("http:", "http:" if self._trust is None else "https:")
-        async with ClientSession(timeout=ClientTimeout(total=2)) as session:
+        async with ClientSession(timeout=ClientTimeout(total=20)) as session:
             with suppress(ClientError, TimeoutError):
                 async with session.get(url, ssl=self._trust or True) as answer:
                     return answer.status

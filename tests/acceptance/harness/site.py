@@ -14,6 +14,12 @@ KEY_HEADER = "x-sidecar-key"
 ON_LOOPBACK: Mapping[str, Any] = {"require_https": False, "allow_networks": ["127.0.0.0/8"], "ports": ["1-65535"]}
 """What opens the webhooks of tests, and nothing else, to the egress guard."""
 
+DYING: Mapping[str, Any] = {
+    "worker": {"dead_after": "2s", "drain_timeout": "5s"},
+    "database": {"pool": 4, "statement_timeout": "3s"},
+}
+"""Sections for tests in which processes or the database die. The others have time for machines that are slow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -69,8 +75,8 @@ def make_settings(
             "token_secrets": ["a-secret-that-all-replicas-share"],
         },
         "admin": {"listen": f"127.0.0.1:{ports.admin}"},
-        "database": {"dsn": dsn, "pool": 4, "statement_timeout": "3s"},
-        "worker": {"dead_after": "2s", "drain_timeout": "5s"},
+        "database": {"dsn": dsn, "pool": 4, "statement_timeout": "15s"},
+        "worker": {"dead_after": "15s", "drain_timeout": "5s"},
         "webhook": dict(ON_LOOPBACK),
         "routes": list(routes),
     }

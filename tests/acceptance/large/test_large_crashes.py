@@ -9,6 +9,7 @@ from tests.acceptance.harness.bodies import check_bodies
 from tests.acceptance.harness.load import Load, load_routes, offer_load, serve_load
 from tests.acceptance.harness.replica import ending
 from tests.acceptance.harness.retrying import QUICK
+from tests.acceptance.harness.site import DYING
 from tests.acceptance.harness.waiting import ask_until
 from tests.acceptance.harness.webhooks import in_turn
 from tests.acceptance.harness.world import Places, World
@@ -27,7 +28,7 @@ async def test_large_results_and_retries_survive_the_kills_of_two_replicas(
 ) -> None:
     serve_load(world)
     world.webhooks.behaviours["/crm/1.0/results"] = in_turn(503, 204)  # each message needs its retry
-    over = {"offload": offload | {"threshold": "16KiB"}, "retry": QUICK}
+    over = {**DYING, "offload": offload | {"threshold": "16KiB"}, "retry": QUICK}
     chance = random.Random(SEED)
     replicas = [make_replica(load_routes(places.services_url), over=over) for _ in range(2)]
     world.callbacks.origins = [replica.ports.callbacks_url for replica in replicas]

@@ -68,7 +68,7 @@ async def told(document: Any, *, status: int = 204, follows: bool = True) -> lis
     try:
         async with ClientSession() as session:
             await session.post(webhook.url, data=orjson.dumps(document), headers={"webhook-id": "w"})
-        await webhook.inbox.until(bool, timeout=20 if status < 300 else 0)
+        await webhook.inbox.until(bool, timeout=60 if status < 300 else 0)
     finally:
         await webhook.stop()
     assert told_of == [message for message in webhook.inbox.messages if message.downloads]
@@ -164,7 +164,7 @@ async def test_sending_one_ends_well_only_with_a_usable_link(key: str, *, downlo
         app.router.add_post("/", accept)
         gateway = LoopbackServer(app)
         await gateway.start()
-        sample = Sample(url=gateway.url, method="POST", headers=(), body=b"{}", timeout=20.0)
+        sample = Sample(url=gateway.url, method="POST", headers=(), body=b"{}", timeout=60.0)
         try:
             listening = Listening("127.0.0.1", 0, download=download)
             assert await send_sample(sample, callback_url=None, wait=None, listening=listening) == status

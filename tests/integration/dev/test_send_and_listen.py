@@ -27,7 +27,7 @@ async def served(handler: Handler) -> LoopbackServer:
     return server
 
 
-def sample(url: str, *, timeout: float = 20.0) -> Sample:
+def sample(url: str, *, timeout: float = 60.0) -> Sample:
     return Sample(url=url, method="POST", headers=(("x-a", "b"),), body=b"{}", timeout=timeout)
 
 
@@ -88,7 +88,7 @@ async def test_the_exit_status_tells_how_it_went(
     server = await served(handler)
     try:
         got = await send_sample(
-            sample(server.url, timeout=0.3), callback_url="http://w/", wait=None, listening=listening
+            sample(server.url, timeout=2.0), callback_url="http://w/", wait=None, listening=listening
         )
     finally:
         await server.stop()

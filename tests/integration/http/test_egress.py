@@ -51,8 +51,8 @@ def numeric(host: str) -> Sequence[str]:
 
 @asynccontextmanager
 async def session_of(egress: Egress, *, proxy: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
-    ways = egress.ways(connect_timeout=5)
-    async with webhook_session(connect_timeout=5, per_host=10, proxy=proxy, dialling=ways) as session:
+    ways = egress.ways(connect_timeout=60)
+    async with webhook_session(connect_timeout=60, per_host=10, proxy=proxy, dialling=ways) as session:
         yield session
     await egress.names.stop()
 
@@ -76,7 +76,7 @@ async def visitors() -> AsyncIterator[list[str]]:
 
 def guarded(egress: Egress, session: aiohttp.ClientSession, told: Told) -> Callable[[str], Any]:
     guard, way = Guarded(egress, told=told), partial(send, session, method="POST", max_response=100)
-    return lambda url: guard.send(way, url=url, headers=[], body=b"{}", timeout=5)
+    return lambda url: guard.send(way, url=url, headers=[], body=b"{}", timeout=60)
 
 
 async def test_no_spelling_of_a_forbidden_address_is_dialled() -> None:
@@ -86,7 +86,7 @@ async def test_no_spelling_of_a_forbidden_address_is_dialled() -> None:
             host = parse_webhook_url(text).host
             dial = Dial(Target(host, 443))  # as if the form and the name had been waved through
             with dial:
-                answer = await send(session, method="POST", url=text, headers=[], body=b"", timeout=5, max_response=1)
+                answer = await send(session, method="POST", url=text, headers=[], body=b"", timeout=60, max_response=1)
             assert isinstance(answer, Failure), text
             assert not dial.opened, text
             refused += dial.refused is not None
@@ -106,7 +106,7 @@ async def test_what_is_dialled_without_a_target_is_refused(visitors: list[str]) 
     egress = make_egress(make_settings(**LOOPBACK), Names(numeric))
     async with session_of(egress) as session:
         url = f"http://127.0.0.1:{visitors[0]}/"
-        answer = await send(session, method="POST", url=url, headers=[], body=b"", timeout=5, max_response=1)
+        answer = await send(session, method="POST", url=url, headers=[], body=b"", timeout=60, max_response=1)
         assert answer == Failure(FailureKind.CONNECT, sent=False)
     assert visitors[1:] == []
 
@@ -178,7 +178,7 @@ async def test_settings_that_became_stricter_hold_for_what_was_accepted_before(v
 async def test_an_upload_is_guarded_like_a_message(visitors: list[str]) -> None:
     egress = make_egress(make_settings(**OPEN), Names(numeric))
     url = f"http://localhost.localdomain:{visitors[0]}/bucket/key"
-    async with upload_session(connect_timeout=5, dialling=egress.ways(connect_timeout=5)) as session:
+    async with upload_session(connect_timeout=60, dialling=egress.ways(connect_timeout=60)) as session:
         dial = Dial(Target("localhost.localdomain", int(visitors[0])))
         with dial, pytest.raises(aiohttp.ClientConnectorError):
             await session.put(URL(url), data=b"x")

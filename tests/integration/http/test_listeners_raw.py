@@ -29,7 +29,7 @@ async def echo(request: web.BaseRequest) -> web.StreamResponse:
         raise ProblemError(Problem(404, "route_unknown", "No such route.", headers={"X-Extra": "1"}))
     if request.path == "/unread":
         return web.Response(text="unread")
-    body = await read_body(request, limit=100_000, idle_timeout=float(request.headers.get("X-Idle", "5")))
+    body = await read_body(request, limit=100_000, idle_timeout=float(request.headers.get("X-Idle", "60")))
     return web.Response(body=body, headers={"X-Length": str(len(body))})
 
 
@@ -183,7 +183,7 @@ async def test_a_first_head_that_does_not_come_in_time_ends_the_connection(
 
 
 async def test_a_later_head_that_drips_in_ends_the_connection(start: Start, connect: Connect) -> None:
-    wire = await connect(await start(head_timeout=0.05, idle_timeout=60))
+    wire = await connect(await start(head_timeout=1.0, idle_timeout=60))
     await wire.send(head("Content-Length: 0"))
     assert (await wire.answer()).status == 200
     await wire.send(b"POST /x HTTP/1.1\r\nHo")
@@ -191,7 +191,7 @@ async def test_a_later_head_that_drips_in_ends_the_connection(start: Start, conn
 
 
 async def test_an_idle_connection_outlives_the_head_timeout(start: Start, connect: Connect) -> None:
-    listener = await start(head_timeout=0.05, idle_timeout=60)
+    listener = await start(head_timeout=1.0, idle_timeout=60)
     kept, slow = await connect(listener), await connect(listener)
     await kept.send(head("Content-Length: 0"))
     assert (await kept.answer()).status == 200
@@ -201,7 +201,7 @@ async def test_an_idle_connection_outlives_the_head_timeout(start: Start, connec
 
 
 async def test_an_idle_connection_is_closed_after_its_timeout(start: Start, connect: Connect) -> None:
-    wire = await connect(await start(head_timeout=0.05, idle_timeout=0.05))
+    wire = await connect(await start(head_timeout=1.0, idle_timeout=1.0))
     await wire.send(head("Content-Length: 0"))
     assert (await wire.answer()).status == 200
     assert await wire.closed()

@@ -55,7 +55,7 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with service_session(connect_timeout=5) as opened:
+    async with service_session(connect_timeout=60) as opened:
         yield opened
 
 
@@ -69,7 +69,7 @@ async def call(
     path: str = "/x",
     headers: Sequence[tuple[str, str]] = (),
     body: bytes = b"{}",
-    timeout: float = 5,
+    timeout: float = 60,
     max_response: int = 4096,
 ) -> Reply | Failure:
     return await send(
@@ -199,7 +199,7 @@ async def test_an_unknown_host_sent_nothing(session: aiohttp.ClientSession) -> N
 
 @pytest.mark.parametrize("url", ["http:///x", "ftp://here/x", "/x", "http://here:99999/x", ""])
 async def test_an_unusable_address_sent_nothing(url: str, session: aiohttp.ClientSession) -> None:
-    answer = await send(session, method="POST", url=url, headers=[], body=b"", timeout=5, max_response=1)
+    answer = await send(session, method="POST", url=url, headers=[], body=b"", timeout=60, max_response=1)
     assert answer == Failure(FailureKind.CONNECT, sent=False)
 
 
@@ -217,11 +217,11 @@ async def test_a_header_that_cannot_be_sent_sends_nothing(
     assert b"".join(heads) == b""
 
 
-@pytest.mark.parametrize(("connect", "total"), [(0.05, 20), (60, 0.1)], ids=["connect", "total"])
+@pytest.mark.parametrize(("connect", "total"), [(1.0, 60), (60, 0.1)], ids=["connect", "total"])
 async def test_no_place_in_the_pool_in_time_sent_nothing(connect: float, total: float, server: Server) -> None:
     port = await server(silent)
     async with webhook_session(connect_timeout=connect, per_host=1) as session:
-        holder = asyncio.create_task(call(session, port, timeout=20))
+        holder = asyncio.create_task(call(session, port))
         await asyncio.sleep(0)
         assert await call(session, port, timeout=total) == Failure(FailureKind.POOL, sent=False)
         holder.cancel()
@@ -234,7 +234,7 @@ async def test_a_connection_that_is_not_made_in_time_sent_nothing() -> None:
         address = listener.getsockname()
         first.connect(address)  # nobody accepts, so that the next one waits for a place in the backlog
         async with webhook_session(connect_timeout=0.3, per_host=1) as session:
-            answers = await asyncio.gather(*(call(session, address[1], timeout=20) for _ in range(2)))
+            answers = await asyncio.gather(*(call(session, address[1], timeout=60) for _ in range(2)))
     kinds = {answer.kind for answer in answers if isinstance(answer, Failure)}
     assert FailureKind.TIMEOUT_CONNECT in kinds
     assert all(isinstance(answer, Failure) and not answer.sent for answer in answers)
@@ -270,7 +270,8 @@ async def test_a_connection_that_is_not_made_in_time_sent_nothing() -> None:
 async def test_silence_after_sending_counts_as_sent(
     script: Script, expected: Failure, session: aiohttp.ClientSession, server: Server
 ) -> None:
-    assert await call(session, await server(script), timeout=0.3) == expected
+    patience = 1 if expected.kind is FailureKind.TIMEOUT else 60
+    assert await call(session, await server(script), timeout=patience) == expected
 
 
 async def test_a_kept_connection_that_breaks_is_not_sent_twice(session: aiohttp.ClientSession, server: Server) -> None:
@@ -307,7 +308,8 @@ BROKEN_BODIES = {
 async def test_a_body_that_does_not_end_well_is_bounded_and_its_status_stands(
     script: Script, expected: Reply, session: aiohttp.ClientSession, server: Server
 ) -> None:
-    answer = await call(session, await server(script), timeout=0.3, max_response=10)
+    patience = 1 if expected.broken is FailureKind.TIMEOUT else 60
+    answer = await call(session, await server(script), timeout=patience, max_response=10)
     assert isinstance(answer, Reply)
     assert (answer.status, answer.body, answer.truncated) == (expected.status, expected.body, expected.truncated)
     assert answer.broken == expected.broken
@@ -315,8 +317,8 @@ async def test_a_body_that_does_not_end_well_is_bounded_and_its_status_stands(
 
 async def test_a_chunk_that_cannot_be_read_ends_the_body(session: aiohttp.ClientSession, server: Server) -> None:
     seen = asyncio.Event()
-    response = asyncio.create_task(call(session, await server(badly_chunked(seen)), timeout=0.3))
-    asyncio.get_running_loop().call_later(0.05, seen.set)
+    response = asyncio.create_task(call(session, await server(badly_chunked(seen)), timeout=2))
+    asyncio.get_running_loop().call_later(0.5, seen.set)
     answer = await response
     assert isinstance(answer, Reply)
     assert (answer.status, answer.body, answer.truncated) == (200, b"abc", True)
@@ -392,7 +394,7 @@ async def test_a_certificate_of_an_unknown_authority_sent_nothing(
 
 async def test_a_certificate_counts_for_its_host_only(server: Server) -> None:
     port = await server(reply(OK), tls=server_context())
-    async with service_session(connect_timeout=5, ca_file=TLS / "ca.pem") as session:
+    async with service_session(connect_timeout=60, ca_file=TLS / "ca.pem") as session:
         good = await call(session, port, scheme="https", host="localhost")
         assert isinstance(good, Reply)
         wrong = await call(session, port, scheme="https", host="127.0.0.1")

@@ -58,9 +58,9 @@ class Site:
         self._open: list[Callable[[], Any]] = []
 
     def exchange(self, *users: dict[str, Any]) -> tuple[Exchange, ServiceUsers]:
-        dialling = self.egress.ways(connect_timeout=5)
+        dialling = self.egress.ways(connect_timeout=60)
         opened = partial(
-            webhook_session, connect_timeout=5, per_host=9, ca_file=self.authority.ca_file, dialling=dialling
+            webhook_session, connect_timeout=60, per_host=9, ca_file=self.authority.ca_file, dialling=dialling
         )
         around = Surroundings(
             open_session=lambda tls: opened(tls=tls),
@@ -81,7 +81,7 @@ class Site:
             users=made,
             may_act=lambda _: True,
             silence=SilenceRule(),
-            timeout=5,
+            timeout=60,
             longest_wait=60,
             label_of=lambda _: "other",
             log=self.lines.log,
@@ -187,7 +187,7 @@ async def test_a_revoked_token_is_renewed_once_for_all_messages(site: Site) -> N
 
 
 async def test_a_token_that_is_over_is_not_shown_any_more(site: Site) -> None:
-    site.key_manager.lifetime = 1
+    site.key_manager.lifetime = 3
     exchange, _ = site.exchange({"type": "oauth2_client_credentials"})
     url = f"{site.webhooks.url}/crm/1.0/x"
     await post(exchange, url)
@@ -245,7 +245,7 @@ async def test_a_secret_file_that_is_gone_is_our_fault_and_told(site: Site) -> N
 
 
 async def test_a_hanging_key_manager_is_given_up_in_time(site: Site) -> None:
-    exchange, _ = site.exchange({"type": "oauth2_client_credentials", "timeout": "200ms"})
+    exchange, _ = site.exchange({"type": "oauth2_client_credentials", "timeout": "2s"})
     site.key_manager.hanging = True
     put_off = await post(exchange, f"{site.webhooks.url}/crm/1.0/x")
     assert outcome(put_off) == PutOff(OwnReason.KEY_MANAGER_AWAY, 1.0)

@@ -44,7 +44,7 @@ class Taker:
         return self.full
 
     async def until(self, condition: Callable[["Taker"], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition(self):
                 self.came.clear()
                 await self.came.wait()

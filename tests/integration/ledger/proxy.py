@@ -51,7 +51,7 @@ class LossyWay:
 
     async def until_idle(self) -> None:
         """Wait until all connections have ended."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self._tasks:
                 await asyncio.wait(set(self._tasks))
                 await asyncio.sleep(0)

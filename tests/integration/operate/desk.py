@@ -55,15 +55,15 @@ def open_desk(dsn: str) -> Iterator[Desk]:
 
     beside = replica(dsn)
     here = run(beside.__aenter__())
-    ledger = OperatorLedger(LedgerConfig(dsn=dsn, pool=2, statement_timeout=5.0), clock=here.ledger.clock)
+    ledger = OperatorLedger(LedgerConfig(dsn=dsn, pool=2, statement_timeout=30.0), clock=here.ledger.clock)
     desk = OperatorDesk(ledger, names=NAMES, retention=14 * 86_400.0)
     known = tokens()
     handler = AdminHandler(
         ready=lambda: None,
         metrics=Metrics(),
         tokens=known,
-        api=ApiHandler(desk.operator, idle_timeout=5.0),
-        console=ConsoleHandler(desk.operator, known, idle_timeout=5.0),
+        api=ApiHandler(desk.operator, idle_timeout=60.0),
+        console=ConsoleHandler(desk.operator, known, idle_timeout=60.0),
     )
     log = make_log("json", "info", io.BytesIO())
     listener = run(serve(handler, name="admin", host="127.0.0.1", port=0, log=log))
@@ -74,5 +74,5 @@ def open_desk(dsn: str) -> Iterator[Desk]:
         run(desk.close())
         run(beside.__aexit__(None, None, None))
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()

@@ -43,7 +43,7 @@ def failed(desk: Desk, **over: Any) -> str:
 
 
 def get(desk: Desk, path: str, *, name: str = "oncall", status: int = 200, **query: str) -> Any:
-    answer = requests.get(f"{desk.url}/api/v1{path}", params=query, headers=desk.headers(name), timeout=10)
+    answer = requests.get(f"{desk.url}/api/v1{path}", params=query, headers=desk.headers(name), timeout=60)
     assert answer.status_code == status, answer.text
     assert "hush" not in answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -51,7 +51,7 @@ def get(desk: Desk, path: str, *, name: str = "oncall", status: int = 200, **que
 
 
 def post(desk: Desk, path: str, body: Any, *, name: str = "oncall", status: int = 200) -> Any:
-    answer = requests.post(f"{desk.url}/api/v1{path}", json=body, headers=desk.headers(name), timeout=10)
+    answer = requests.post(f"{desk.url}/api/v1{path}", json=body, headers=desk.headers(name), timeout=60)
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -65,7 +65,7 @@ def test_the_document_is_openapi_3_1(desk: Desk) -> None:
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic x"}])
 def test_nobody_looks_without_a_token(desk: Desk, headers: dict[str, str]) -> None:
     for path in ("/jobs", "/openapi.json", "/nonsense"):
-        answer = requests.get(f"{desk.url}/api/v1{path}", headers=headers, timeout=10)
+        answer = requests.get(f"{desk.url}/api/v1{path}", headers=headers, timeout=60)
         assert answer.status_code == 401
         assert answer.json()["code"] == "unauthorized"
 
@@ -193,16 +193,16 @@ def test_an_endpoint_is_held_and_resumed(desk: Desk) -> None:
 )
 def test_a_body_that_is_not_understood_is_told(desk: Desk, body: bytes, kind: str, status: int, code: str) -> None:
     headers = {**desk.headers(), "Content-Type": kind}
-    answer = requests.post(f"{desk.url}/api/v1/retries/redrive", data=body, headers=headers, timeout=10)
+    answer = requests.post(f"{desk.url}/api/v1/retries/redrive", data=body, headers=headers, timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 def test_other_methods_and_addresses_are_told(desk: Desk) -> None:
-    answer = requests.post(f"{desk.url}/api/v1/jobs", headers=desk.headers(), timeout=10)
+    answer = requests.post(f"{desk.url}/api/v1/jobs", headers=desk.headers(), timeout=60)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert get(desk, "/nonsense", status=404)["code"] == "not_found"
     assert get(desk, "/jobs/a/b/c", status=404)["code"] == "not_found"
-    assert requests.head(f"{desk.url}/api/v1/jobs", headers=desk.headers(), timeout=10).status_code == 200
+    assert requests.head(f"{desk.url}/api/v1/jobs", headers=desk.headers(), timeout=60).status_code == 200
 
 
 async def ask_remotely(desk: Desk, job: str) -> None:

@@ -46,7 +46,7 @@ def visit(chromium: Browser, desk: Desk) -> Iterator[Visit]:
 
     def open_page(name: str | None = "oncall", *, size: str = "wide", **over: Any) -> Page:
         context = chromium.new_context(base_url=desk.url, viewport=SIZES[size], **over)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
@@ -264,14 +264,14 @@ def sign_in(desk: Desk, **headers: str) -> requests.Session:
         data={"token": TOKENS["oncall"]},
         headers=headers,
         allow_redirects=False,
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 303, answer.text
     return session
 
 
 def csrf_of(session: requests.Session, desk: Desk) -> str:
-    page = session.get(f"{desk.url}/console", timeout=10).text
+    page = session.get(f"{desk.url}/console", timeout=60).text
     found = re.search(r'name="csrf" value="([^"]+)"', page)
     assert found is not None
     return found[1]
@@ -288,20 +288,20 @@ def test_forms_from_elsewhere_change_nothing(desk: Desk) -> None:
         ({"csrf": csrf_of(sign_in(desk), desk)}, {}),  # of another session
         ({}, {"Origin": "https://evil.example"}),
     ):
-        answer = session.post(url, data={**form, **over}, headers=headers, allow_redirects=False, timeout=10)
+        answer = session.post(url, data={**form, **over}, headers=headers, allow_redirects=False, timeout=60)
         assert answer.status_code == 403
-    assert session.get(url, timeout=10).status_code == 404
-    answer = requests.post(url, data=form, allow_redirects=False, timeout=10)
+    assert session.get(url, timeout=60).status_code == 404
+    answer = requests.post(url, data=form, allow_redirects=False, timeout=60)
     assert answer.headers["location"].startswith("/console/login")
     answer = requests.post(
         f"{desk.url}/console/login",
         data={"token": TOKENS["oncall"]},
         headers={"Origin": "https://evil.example"},
         allow_redirects=False,
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 403
-    assert session.post(url, data=form, allow_redirects=False, timeout=10).status_code == 303
+    assert session.post(url, data=form, allow_redirects=False, timeout=60).status_code == 303
 
 
 def test_pages_allow_nothing_that_is_not_ours_and_escape_what_strangers_say(desk: Desk) -> None:
@@ -309,7 +309,7 @@ def test_pages_allow_nothing_that_is_not_ours_and_escape_what_strangers_say(desk
     assert session.cookies._cookies["127.0.0.1"]["/console"]["sidecar_console"].secure  # type: ignore[attr-defined]
     session = sign_in(desk)
     waiting(desk, correlation_id="<script>alert(1)</script>")
-    page = session.get(f"{desk.url}/console/jobs", timeout=10)
+    page = session.get(f"{desk.url}/console/jobs", timeout=60)
     assert "&lt;script&gt;alert(1)" in page.text
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -323,7 +323,7 @@ def test_pages_allow_nothing_that_is_not_ours_and_escape_what_strangers_say(desk
 )
 def test_signing_in_leads_to_our_own_pages_only(desk: Desk, path: str) -> None:
     form = {"token": TOKENS["desk"], "next": path}
-    answer = requests.post(f"{desk.url}/console/login", data=form, allow_redirects=False, timeout=10)
+    answer = requests.post(f"{desk.url}/console/login", data=form, allow_redirects=False, timeout=60)
     assert (answer.status_code, answer.headers["location"]) == (303, "/console")
 
 
@@ -338,7 +338,7 @@ def test_what_goes_wrong_is_a_page(desk: Desk) -> None:
         ("/static/../handler.py", 404, ""),
         ("/static/nothing.css", 404, ""),
     ):
-        answer = session.get(f"{desk.url}/console{path}", timeout=10)
+        answer = session.get(f"{desk.url}/console{path}", timeout=60)
         assert answer.status_code == status, path
         assert words in answer.text
     csrf = csrf_of(session, desk)
@@ -348,6 +348,6 @@ def test_what_goes_wrong_is_a_page(desk: Desk) -> None:
         ("/retries/apply", {"action": "cancel", "job": "nonsense"}),
         ("/endpoints/pause", {"endpoint": ENDPOINT, "reason": " "}),
     ):
-        answer = session.post(f"{desk.url}/console{path}", data={"csrf": csrf, **form}, timeout=10)
+        answer = session.post(f"{desk.url}/console{path}", data={"csrf": csrf, **form}, timeout=60)
         assert answer.status_code == 400, path
-    assert session.put(f"{desk.url}/console", timeout=10).status_code == 405
+    assert session.put(f"{desk.url}/console", timeout=60).status_code == 405

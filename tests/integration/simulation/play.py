@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -30,7 +31,10 @@ class Script:
 
     seed: int
     duration: float = 6.0
-    calm: float = 20.0  # at most, until nothing is open
+    calm: float = 90.0  # at most, until nothing is open
+    wanted: tuple[str, ...] = ()  # what has to happen, for which the trouble goes on
+    patience: float = 90.0  # at most, for what has to happen
+    jobs: int = 0  # that have to be answered, for which the trouble goes on too
     kills: float = 0.5  # share of kills among the troubles; the others are silences
     cast: type[Replica] = Replica
     prepare: Callable[[Ledger], None] = field(default=lambda _ledger: None)
@@ -106,12 +110,19 @@ class Play:
     async def _make_trouble(self) -> None:
         clock = asyncio.get_running_loop().time
         over = clock() + self._script.duration
-        while clock() < over:
+        enough = over + self._script.patience
+        while clock() < over or (clock() < enough and not self._all_happened()):
             await asyncio.sleep(self._rng.uniform(0.3, 0.9))
             if self._killing():
                 await self._kill(self._some())
             else:
                 await self._silence(self._some())
+
+    def _all_happened(self) -> bool:
+        """Whether chance has brought all that the script wants."""
+        lost = self._lost_answers + sum(link.lost for replica in self._replicas for link in links(replica.ledger))
+        done = self._world.memory.counts + Counter({"lost answers": lost})
+        return all(done[name] > 0 for name in self._script.wanted) and len(self._answered) > self._script.jobs
 
     def _killing(self) -> bool:
         """Choose the next trouble; where both may happen, both do."""

@@ -62,7 +62,7 @@ def test_a_signal_ends_every_worker_and_the_exit_is_theirs(start: Start, number:
     workers = told(parent, 3)
     assert sorted(workers) == [0, 1, 2]
     parent.send_signal(number)
-    assert parent.wait(30) == 0
+    assert parent.wait(60) == 0
     assert all(is_gone(pid) for pid in workers.values())
 
 
@@ -70,7 +70,7 @@ def test_a_worker_that_ended_in_a_fault_makes_the_exit(start: Start) -> None:
     parent = start(SERVES.format(code=70))
     told(parent, 2)
     parent.terminate()
-    assert parent.wait(30) == 70
+    assert parent.wait(60) == 70
 
 
 def test_a_worker_that_dies_is_replaced_under_its_number(start: Start) -> None:
@@ -81,7 +81,7 @@ def test_a_worker_that_dies_is_replaced_under_its_number(start: Start) -> None:
     assert again[0] == 1
     assert again[1] != workers[1]
     parent.terminate()
-    assert parent.wait(30) == 0
+    assert parent.wait(60) == 0
     assert is_gone(again[1])
 
 
@@ -92,7 +92,7 @@ def test_workers_that_cannot_be_kept_alive_end_the_parent_with_a_fault(start: St
 
 def test_wrong_settings_are_not_tried_again(start: Start) -> None:
     parent = start('import os; os.write(1, b"tried\\n"); raise SystemExit(78)', 1)
-    assert parent.wait(30) == 78
+    assert parent.wait(60) == 78
     assert parent.stdout is not None
     assert parent.stdout.read() == b"tried\n"
 
@@ -101,7 +101,7 @@ def test_a_signal_while_workers_are_being_started_ends_those_too(start: Start) -
     parent = start(SERVES.format(code=0), 8)
     told(parent, 1)
     parent.terminate()
-    assert parent.wait(30) == 0
+    assert parent.wait(60) == 0
 
 
 def test_workers_share_a_folder_that_goes_with_the_parent(start: Start) -> None:
@@ -112,5 +112,5 @@ def test_workers_share_a_folder_that_goes_with_the_parent(start: Start) -> None:
     (folder,) = folders
     assert folder.is_dir()
     parent.terminate()
-    parent.wait(30)
+    parent.wait(60)
     assert not folder.exists()

@@ -64,7 +64,7 @@ async def test_what_a_busy_lane_could_not_take_is_called_for_when_it_has_room() 
     assert source.asked == []  # no place is free: nothing is claimed, and no statement spent
     assert not sink.room.is_set()
     sink.gate.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await sink.room.wait()
     await claim.run_once()
     assert sum(asked["a"] for asked in source.asked) >= 2
