@@ -9,7 +9,8 @@ import orjson
 import typer
 
 from sidecar.cli.options import ConfigFile
-from sidecar.settings.load import load_settings
+from sidecar.settings.inline_secrets import inline_secrets
+from sidecar.settings.load import load_settings, read_settings_file
 from sidecar.settings.root import Settings
 from sidecar.settings.routes import RouteSettings
 from sidecar.settings.schema import settings_schema
@@ -34,6 +35,10 @@ def check(
     settings = load_settings(config)
     left_out = unserved(settings)
     print("\n".join(describe(settings, left_out)))
+    if found := list(inline_secrets(settings, read_settings_file(config))):
+        print(
+            "\n".join(("\nSecrets that stand in the file, for all who may read it", *(f"  {line}" for line in found)))
+        )
     if any(item.fatal for item in left_out):
         print("\nsidecar: the settings cannot be served by this version, see above", file=sys.stderr)
         raise typer.Exit(2)

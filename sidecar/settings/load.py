@@ -29,11 +29,20 @@ def load_settings(path: Path | None, environ: Mapping[str, str] | None = None) -
     Raises:
         ConfigError: with one line for each problem, ``section.key: what is wrong; remedy``.
     """
-    if path is None and DEFAULT_FILE.exists():
-        path = DEFAULT_FILE
-    data = _read_file(path) if path is not None else {}
+    data = read_settings_file(path)
     overrides = read_environment(os.environ if environ is None else environ)
     return build_settings(_merge(data, overrides))
+
+
+def read_settings_file(path: Path | None) -> dict[str, Any]:
+    """Read what the file holds, as it stands there; nothing without a path and without a ``sidecar.yaml``.
+
+    Raises:
+        ConfigError: It cannot be read, or holds no sections.
+    """
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    return _read_file(path) if path is not None else {}
 
 
 class _RoutesOnly(Section):

@@ -61,6 +61,22 @@ def test_check_exits_2_for_what_cannot_be_left_unserved(file: Path) -> None:
     assert "offload.sse: without offload.bucket" in done.stdout
 
 
+def test_check_names_secrets_that_stand_in_the_file_and_does_not_tell_them(file: Path) -> None:
+    inline = SETTINGS.replace(
+        "token_secrets_file: /secrets/callback-tokens", "token_secrets: [hush-hush-hush-hush-hush]"
+    )
+    file.write_text(inline)
+    done = sidecar("config", "check", directory=file.parent)
+    assert done.returncode == 0, done.stderr
+    heading, first, second = done.stdout.splitlines()[-3:]
+    assert heading == "Secrets that stand in the file, for all who may read it"
+    assert first.startswith(
+        "  callbacks.token_secrets: put it into a file of its own and name that by token_secrets_file"
+    )
+    assert second == "  database.dsn: leave the password out of it, and name its file by password_file"
+    assert "hush" not in done.stdout + done.stderr
+
+
 def test_schema_is_json(tmp_path: Path) -> None:
     done = sidecar("config", "schema", directory=tmp_path)
     assert json.loads(done.stdout)["title"] == "Settings of the mediation sidecar"
