@@ -60,7 +60,7 @@ SECTIONS: Mapping[str, Measure] = {
     ),
     "large": lambda server, place, options, tell: measure_large(server, place, options.large_rounds, tell),
     "claims": lambda server, _, options, tell: measure_claims(server, options.pending, tell),
-    "retries": lambda server, place, options, tell: measure_draining(server, place, options.large_rounds, tell),
+    "retries": lambda server, place, options, tell: measure_draining(server, place, options.dead_rounds, tell),
     "recovery": lambda server, place, _, tell: measure_recovery(server, place, tell),
     "soak": lambda server, place, options, tell: measure_soak(
         server, place, SoakPlan(options.minutes * 60, options.rate, options.size), tell

@@ -1,18 +1,24 @@
 """What travels: bodies that name their job, so that a wrong, lost or doubled one is seen."""
 
+from functools import lru_cache
+
 IDENT = 16  # characters of a job's number
 _REQUEST = b'{"request":"'
 _RESULT = b'{"result": "'
 _FILLER = b'","lines":['
-_LINE = b'{"sku":"4711-0815","quantity":12,"price":"19.90","currency":"EUR"},'
+_LINE = b'{"sku":"%04d-%04d","quantity":%d,"price":"%d.%02d","currency":"EUR"},'
 _END = b'{"more":false}]}'
+_VARIED = 9973
+"""Lines differ from each other and from job to job, as orders do: what is repeated compresses better than life does."""
 
 
+@lru_cache(maxsize=1024)
 def request_body(ident: bytes, size: int) -> bytes:
     """Build what the caller sends: JSON of exactly ``size`` bytes."""
     return _body(_REQUEST, ident, size)
 
 
+@lru_cache(maxsize=1024)
 def result_body(ident: bytes, size: int) -> bytes:
     """Build what the service answers with: JSON of exactly ``size`` bytes."""
     return _body(_RESULT, ident, size)
@@ -44,5 +50,13 @@ def callback_message(ident: bytes, *, path: bytes, size: int) -> bytes:
 
 def _body(kind: bytes, ident: bytes, size: int) -> bytes:
     room = size - len(kind) - IDENT - len(_FILLER) - len(_END)
-    lines, spaces = divmod(room, len(_LINE))
-    return b"".join((kind, ident, _FILLER, _LINE * lines, b" " * spaces, _END))
+    parts = [kind, ident, _FILLER]
+    number = int(ident) * 31 + len(kind)
+    while True:
+        number = number * 7919 % _VARIED + 1
+        line = _LINE % (number, number * 13 % 10_000, number % 39 + 1, number % 299 + 1, number * 7 % 100)
+        if len(line) > room:
+            break
+        parts.append(line)
+        room -= len(line)
+    return b"".join((*parts, b" " * room, _END))

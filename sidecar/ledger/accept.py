@@ -10,6 +10,7 @@ from sidecar.ledger.batch import as_json
 from sidecar.ledger.group_commit import AGAIN, Again
 from sidecar.ledger.link import Link
 from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.packing import Packing
 from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation
@@ -27,6 +28,7 @@ class AcceptKind:
     def __init__(self, queries: Queries, ownership: Ownership) -> None:
         self._queries = queries
         self._ownership = ownership
+        self._packing = Packing()
 
     def unique(self, job: NewJob, /) -> Hashable:
         """Let a second request with the same key wait for the next batch: it has to see the first one."""
@@ -44,8 +46,8 @@ class AcceptKind:
         """Store the jobs and hand their owned calls over."""
         worker = self._ownership.living()
         headers = [job.headers if job.kept_headers is None else job.kept_headers for job in jobs]
-        bodies = [job.body for job in jobs]
-        cells, calls = as_json(list(map(job_row, jobs))), as_json(call_rows(jobs))
+        bodies, packed = zip(*(self._packing.pack(job.body) for job in jobs), strict=True)
+        cells, calls = as_json(list(map(job_row, jobs, packed))), as_json(call_rows(jobs))
         rows = await link.fetch(self._queries.accept, worker, cells, headers, bodies, calls)
         results: list[Stored | KeyTaken | Again | LedgerError] = [AGAIN] * len(jobs)
         owned: list[Invocation] = []
@@ -98,7 +100,7 @@ def owned_calls(job: NewJob, *, worker: int, deadline_at: datetime) -> list[Invo
     ]
 
 
-def job_row(job: NewJob) -> Mapping[str, object]:
+def job_row(job: NewJob, packed: bool) -> Mapping[str, object]:  # noqa: FBT001 - mapped over
     """Tell the plain cells of a job."""
     row = {
         "job_id": job.job_id,
@@ -119,6 +121,8 @@ def job_row(job: NewJob) -> Mapping[str, object]:
         row["stored"] = job.stored.decode()
     if (key := job.idempotency) is not None:
         row |= {"scope": key.scope, "key": key.key, "digest": key.fingerprint.hex(), "ttl": key.ttl}
+    if packed:
+        row["packed"] = True
     return row
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from sidecar.ledger.bounds import Horizon, LowWater
 from sidecar.ledger.link import Rows
 from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.packing import unpack
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.delivery import Delivery
@@ -105,7 +106,7 @@ def claimed_invocation(row: Mapping[str, Any], *, worker: int) -> Invocation:
         unsure=row["unsure"],
         method=row["method"],
         headers=row["headers"],
-        body=row["body"],
+        body=unpack(row["body"], row["packed"]),
         callback_url=row["callback_url"],
         correlation_id=row["correlation_id"],
         route=row["route"],
@@ -132,7 +133,7 @@ def claimed_delivery(row: Mapping[str, Any], *, worker: int) -> Delivery:
         traceparent=row["traceparent"],
         services_total=row["services_total"],
         headers=row["headers"],
-        body=row["body"],
+        body=unpack(row["body"], row["packed"]),
         stored=row["object"],
         upload_url=row["upload_url"],
         uploaded=row["uploaded"],

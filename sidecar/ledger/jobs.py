@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from sidecar.ledger.packing import unpack
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.delivery import Part, message_id
@@ -56,7 +57,7 @@ class JobReader:
                 kind=None if row["kind"] is None else MessageKind(row["kind"]),
                 reason=row["last_reason"],
                 headers=row["headers"],
-                body=row["body"],
+                body=unpack(row["body"], row["packed"]),
                 finished_at=row["finished_at"],
                 stored=row["object"],
                 copy=row["copy"],

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.clock import DatabaseClock, ceiling_id
+from sidecar.ledger.packing import unpack
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.retry import KnownObject, Unmoved
@@ -28,7 +29,12 @@ class Objects:
         rows = await self._pool.fetch(self._queries.unmoved, lo, hi, limit, MAX_BYTES)
         return [
             Unmoved(
-                UUID(int=row["job_id"].int), row["service"], row["route"], row["endpoint"], row["headers"], row["body"]
+                UUID(int=row["job_id"].int),
+                row["service"],
+                row["route"],
+                row["endpoint"],
+                row["headers"],
+                unpack(row["body"], row["packed"]),
             )
             for row in rows
         ]

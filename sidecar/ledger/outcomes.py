@@ -8,6 +8,7 @@ from sidecar.ledger.batch import as_json
 from sidecar.ledger.group_commit import Again
 from sidecar.ledger.link import Link, Rows
 from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.packing import Packing
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.delivery import Delivery
@@ -35,6 +36,7 @@ class RecordKind:
         self._queries = queries
         self._ownership = ownership
         self._outcomes = ownership.stats.outcomes
+        self._packing = Packing()
 
     def unique(self, item: Outcome, /) -> Hashable:
         """Each invocation once: of two outcomes the second has to see the first."""
@@ -54,9 +56,10 @@ class RecordKind:
         lo, hi = items[0].job_id, items[-1].job_id
         digests = [item.digest() for item in items]
         ids = [item.job_id for item in items]
-        headers, bodies = [item.headers for item in items], [item.body for item in items]
+        headers = [item.headers for item in items]
+        bodies, packed = zip(*(self._packing.pack(item.body) for item in items), strict=True)
         full = list(self._ownership.full_endpoints())
-        cells = as_json([outcome_row(item) for item in items])
+        cells = as_json(list(map(outcome_row, items, packed)))
         rows = await link.fetch(self._queries.record, lo, hi, worker, full, ids, cells, headers, bodies, digests)
         results: list[Recorded | Again | LedgerError | None] = [None] * len(items)
         messages: list[Delivery] = []
@@ -99,7 +102,7 @@ class RecordKind:
         return [verdict(found.get(place), digest) for place, digest in enumerate(digests)]
 
 
-def outcome_row(item: Outcome) -> Mapping[str, object]:
+def outcome_row(item: Outcome, packed: bool) -> Mapping[str, object]:  # noqa: FBT001 - mapped over
     """Tell the plain cells of an outcome."""
     row = {
         "job_id": item.job_id,
@@ -114,6 +117,8 @@ def outcome_row(item: Outcome) -> Mapping[str, object]:
         row |= {"worker": item.fence.worker, "claim": item.fence.claim}
     if item.stored is not None:
         row["stored"] = item.stored.decode()
+    if packed:
+        row["packed"] = True
     return row
 
 

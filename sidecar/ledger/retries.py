@@ -8,6 +8,7 @@ from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.claims import PAGE, DueScan, WorkPage, work_page
 from sidecar.ledger.group_commit import Lane, Queue
 from sidecar.ledger.ownership import Ownership
+from sidecar.ledger.packing import unpack
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.release import FencedKind, won
 from sidecar.ledger.sqlfiles import Queries
@@ -134,7 +135,7 @@ def claimed_retry(row: Mapping[str, Any], *, worker: int) -> Retry:
         services_total=row["services_total"],
         message_id=row["message_id"],
         headers=row["headers"],
-        body=row["body"],
+        body=unpack(row["body"], row["packed"]),
         stored=row["object"],
         upload_url=row["upload_url"],
         uploaded=row["uploaded"],

@@ -7,11 +7,11 @@ WITH x AS MATERIALIZED (
     FROM ROWS FROM (json_to_recordset($2::json) AS (
              job_id uuid, correlation_id text, application text, route text, method text, callback_url text,
              endpoint text, gather text, deadline float8, traceparent text, links_base text, upload_url text,
-             stored text, services int, scope text, key text, digest text, ttl float8),
+             stored text, services int, scope text, key text, digest text, ttl float8, packed bool),
              unnest($3::bytea[]), unnest($4::bytea[]))
          WITH ORDINALITY AS x (job_id, correlation_id, application, route, method, callback_url, endpoint, gather,
                                deadline, traceparent, links_base, upload_url, stored, services, scope, key, digest, ttl,
-                               headers, body, n)
+                               packed, headers, body, n)
 ), k AS (
     INSERT INTO idempotency (scope, key, job_id, fingerprint, expires_at)
     SELECT scope, key, job_id, fingerprint, now() + make_interval(secs => ttl)
@@ -29,7 +29,8 @@ WITH x AS MATERIALIZED (
            services, services, traceparent, links_base, upload_url, now(), deadline_at
     FROM a
 ), p AS (
-    INSERT INTO payload (job_id, service, headers, body, object) SELECT job_id, '', headers, body, object FROM a
+    INSERT INTO payload (job_id, service, headers, body, packed, object)
+    SELECT job_id, '', headers, body, packed, object FROM a
 ), o AS (
     INSERT INTO stored_object (job_id, service, object, created_at)
     SELECT job_id, '', object, now() FROM a WHERE object IS NOT NULL

@@ -8,10 +8,10 @@ WITH c AS MATERIALIZED (
     SELECT c.*, convert_to(c.stored, 'UTF8') AS object
     FROM ROWS FROM (json_to_recordset($6::json) AS (
              job_id uuid, service text, outcome text, status text, kind text, reason text, code int, worker bigint,
-             claim int, stored text),
+             claim int, stored text, packed bool),
              unnest($7::bytea[]), unnest($8::bytea[]), unnest($9::bytea[]))
          WITH ORDINALITY AS c (job_id, service, outcome, status, kind, reason, code, worker, claim, stored,
-                               headers, body, sha256, n)
+                               packed, headers, body, sha256, n)
 ), lk AS MATERIALIZED (
     SELECT job_id FROM job
     WHERE job_id = ANY ($5::uuid[]) AND job_id BETWEEN $1::uuid AND $2::uuid AND gather = 'all'
@@ -32,11 +32,11 @@ WITH c AS MATERIALIZED (
       AND (c.worker IS NULL OR (i.worker = c.worker AND i.claim = c.claim))
       AND (c.outcome <> 'refused' OR NOT i.unsure)
       AND (SELECT count(*) FROM lk) >= 0
-    RETURNING i.job_id, i.service, c.status, c.kind, c.headers, c.body, c.object, c.sha256, c.n,
+    RETURNING i.job_id, i.service, c.status, c.kind, c.headers, c.body, c.packed, c.object, c.sha256, c.n,
               extract(epoch FROM now() - i.claimed_at)::float8 AS waited
 ), p AS (
-    INSERT INTO payload (job_id, service, headers, body, object, sha256)
-    SELECT job_id, service, headers, body, object, sha256 FROM u WHERE kind IS NOT NULL
+    INSERT INTO payload (job_id, service, headers, body, packed, object, sha256)
+    SELECT job_id, service, headers, body, packed, object, sha256 FROM u WHERE kind IS NOT NULL
 ), o AS (
     INSERT INTO stored_object (job_id, service, object, created_at)
     SELECT job_id, service, object, now() FROM u WHERE kind IS NOT NULL AND object IS NOT NULL

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import random
 from typing import Any
 
 from sidecar.ledger import Ledger
 from sidecar.ledger.link import Link, Rows
+from sidecar.ledger.packing import MOST
 from sidecar.model.outcome import Verdict
 from tests.integration.ledger.kit import (
     ENDPOINT,
@@ -88,11 +90,14 @@ async def test_a_claim_is_bounded_in_bytes_and_takes_at_least_one(database: str)
     async with replica(database) as here:
         ledger = here.ledger
         for _ in range(4):
-            await stored(ledger, make_job(ledger, body=bytes(1000), owned=False))
+            await stored(ledger, make_job(ledger, body=os.urandom(1000), owned=False))
         claims = ledger._claims
         assert len(await claims.invocations({SERVICE_KEY: 10}, max_bytes=2500)) == 2
         assert len(await claims.invocations({SERVICE_KEY: 10}, max_bytes=10)) == 1
         assert len(await claims.invocations({SERVICE_KEY: 10})) == 1
+        for _ in range(4):
+            await stored(ledger, make_job(ledger, body=bytes(1000), owned=False))
+        assert len(await claims.invocations({SERVICE_KEY: 10}, max_bytes=2 * MOST + 100)) == 2  # compressed
 
 
 async def test_a_claim_takes_a_few_of_each_and_the_oldest_first(database: str) -> None:

@@ -150,7 +150,8 @@ async def test_one_replica_drops_at_a_time(database: str) -> None:
 
 async def test_a_result_goes_a_while_after_it_was_delivered_and_its_digest_stays(database: str) -> None:
     async with replica(database) as here:
-        job, (message,) = await delivering(here, job_id=older(here.ledger, 2 * HOUR))
+        body = b"a body that is stored compressed, " * 20
+        job, (message,) = await delivering(here, body=body, job_id=older(here.ledger, 2 * HOUR))
         drop = here.ledger.dropping.results
         assert await dropped(partial(drop, HOUR)) == 0
         await here.ledger.finish(make_end(message))
@@ -161,7 +162,7 @@ async def test_a_result_goes_a_while_after_it_was_delivered_and_its_digest_stays
         assert await dropped(partial(drop, HOUR)) == 1
         (part,) = await here.ledger.parts(job.job_id)
         assert (part.gone, part.body, part.headers) == (True, b"", b"")
-        repeated = await here.ledger.record(make_result(job.job_id))
+        repeated = await here.ledger.record(make_result(job.job_id, body=body))
         assert repeated.verdict == "same"
         await look_now(database)
         assert await dropped(partial(drop, HOUR)) == 0

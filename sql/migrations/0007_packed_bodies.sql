@@ -1,0 +1,8 @@
+-- Why: Postgres compresses a row only above 2 KB, so that small bodies were written to the log and the table as they are.
+-- They are compressed before they are sent now; a row says of itself whether its body is.
+-- Locks: ACCESS EXCLUSIVE on payload for a moment: a column without a default, so that nothing is rewritten or read. It
+-- gives up when a lock is not to be had within three seconds; run it again then.
+
+SET LOCAL lock_timeout = '3s';
+
+ALTER TABLE payload ADD COLUMN packed boolean;  -- true: body is one zstd frame (RFC 8878)
