@@ -11,7 +11,7 @@ import pytest
 from sidecar.settings.load import load_settings
 from tests.acceptance.harness.audit import query
 from tests.acceptance.harness.load import Load, offer_load, serve_load
-from tests.acceptance.harness.replica import run_command
+from tests.acceptance.harness.replica import Replica, run_command
 from tests.acceptance.harness.waiting import ask_until
 from tests.chaos.faults import FAMILIES, Fault
 from tests.chaos.leaks import Held, held_by, leaks
@@ -120,8 +120,12 @@ async def redrive_what_failed(site: Site) -> None:
 
 
 async def check_idle(site: Site, load: Load) -> None:
-    """Nothing runs any more in any replica."""
+    """Wait until nothing runs any more in any replica, which is a moment after the ledger has it."""
     for replica in site.replicas:
-        answer = await load.world.client.send("GET", f"{replica.ports.admin_url}/metrics")
-        series = dict(line.rsplit(" ", 1) for line in answer.body.decode().splitlines() if not line.startswith("#"))
-        assert {name: float(series[name]) for name in RUNNING} == dict.fromkeys(RUNNING, 0.0)
+
+        async def idle(replica: Replica = replica) -> bool:
+            answer = await load.world.client.send("GET", f"{replica.ports.admin_url}/metrics")
+            series = dict(line.rsplit(" ", 1) for line in answer.body.decode().splitlines() if not line.startswith("#"))
+            return {name: float(series[name]) for name in RUNNING} == dict.fromkeys(RUNNING, 0.0)
+
+        await ask_until(idle, f"nothing runs in {replica.name}")

@@ -30,6 +30,7 @@ from tests.chart.tools import WHEELS, Tools
 from tests.conftest import execute, run
 
 REPLICAS = 2
+BORNE = 8  # failures of a probe in a row: as many as a slow machine may cause
 FLAGS = ("--wait", "--timeout", "120s", "--disable-openapi-validation")
 LOST_ANSWERS = 90.0  # seconds: rows whose commit was not confirmed are looked for after three statement time-outs
 WORKERS = "SELECT count(*) AS alive FROM worker WHERE dead_at IS NULL"
@@ -110,7 +111,7 @@ def site_values(dsn: str, places: Places) -> dict[str, Any]:
         "replicaCount": REPLICAS,
         "preStopSeconds": 1,
         "migrations": {"backoffLimit": 0},
-        "probes": {"liveness": {"periodSeconds": 1, "failureThreshold": 3}, "readiness": {"periodSeconds": 1}},
+        "probes": {name: {"periodSeconds": 1, "failureThreshold": BORNE} for name in ("liveness", "readiness")},
     }
 
 
@@ -214,7 +215,7 @@ async def outage(stage: Stage, postgres: EmbeddedPostgres) -> None:
         try:
             await wait_until(lambda: load.answers[503], "callers are told")
             for each in containers:
-                goal = each.probes["liveness", True] + 4  # one more than failures that are borne
+                goal = each.probes["liveness", True] + BORNE + 1
                 await wait_until(partial(alive, each, goal), "it is found alive")
             assert all(each.ready for each in containers)  # so that callers get 503 and not nobody
         finally:

@@ -22,6 +22,7 @@ from tests.acceptance.harness.world import World
 EACH = "/load/{number}/each"
 ALL = "/load/{number}/all"
 PAUSE = 0.05  # seconds between a caller's requests, so that the machine is busy and not drowned
+ACCEPTING = 150.0  # seconds; faults are about, and the machine may be slow
 REPEAT = 0.2  # seconds before a request is repeated
 LARGE_ONE_IN = 24
 HUGE = b"huge of "
@@ -85,7 +86,9 @@ class Load:
     async def until_accepted(self, count: int) -> None:
         """Wait until that many more jobs were accepted."""
         goal = len(self.accepted) + count
-        await wait_until(lambda: len(self.accepted) >= goal, f"{goal} accepted jobs; so far {self.answers}")
+        await wait_until(
+            lambda: len(self.accepted) >= goal, f"{goal} accepted jobs; so far {self.answers}", timeout=ACCEPTING
+        )
 
     async def caller(self, name: str, client: Client, chance: random.Random) -> None:
         """Offer one request after the other until the load is over."""

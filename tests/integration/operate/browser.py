@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SHOTS = Path(__file__).parents[3] / "screenshots"
 REMEDY = "chromium is needed: apt-get install chromium, or name one in SIDECAR_TEST_CHROMIUM"
@@ -35,6 +35,7 @@ def chromium() -> str:
 def open_browser() -> Iterator[Browser]:
     """Start it; Playwright's driver, and the browser with it, end when the block does or this process dies."""
     program = chromium()
+    expect.set_options(timeout=60_000)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=FLAGS)
         try:
