@@ -42,15 +42,19 @@ OPEN_DELIVERIES = f"""
 """
 
 
-async def fill(direct: Any, *, rows: int, days: int, open_rows: int) -> None:
-    """Put finished rows on the last ``days`` days, and open ones on today; unlogged, since nobody needs them twice."""
-    at = await direct.fetchval("SELECT now()")
-    await direct.execute("SET synchronous_commit = off")
-    for offset in range(-days, 2):
-        for parent in PARENTS:
+async def add_days(direct: Any, days: range, *parents: str) -> None:
+    """Add the partitions of days, which are told by their distance from today."""
+    for offset in days:
+        for parent in parents or PARENTS:
             await direct.execute(
                 "SELECT ledger_add_partition($1, (now() AT TIME ZONE 'UTC')::date + $2::int)", parent, offset
             )
+
+
+async def fill(direct: Any, *, rows: int, days: int, open_rows: int) -> None:
+    """Put finished rows on the last ``days`` days, and open ones on today; unlogged, since nobody needs them twice."""
+    at = await direct.fetchval("SELECT now()")
+    await add_days(direct, range(-days, 2))
     names = await direct.fetch(
         "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhrelid::regclass::text ~ '_p'"
     )

@@ -2,79 +2,42 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID, uuid4
+from functools import partial
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger.bounds import BEGINNING
-from sidecar.ledger.sqlfiles import load_queries
-from tests.conftest import run
 from tests.integration.ledger.filling import fill
-from tests.integration.ledger.kit import connection
+from tests.integration.ledger.plans import LAST, QUERIES, Plan, blocks, explain, filled_database, nodes, planning
 
 ROWS = 1_000_000
 OPEN_ROWS = 600
 MOST_BLOCKS = 10_000  # of 8 KiB; the tables have more than a hundred thousand
 SMALL = 1_000  # blocks: a day to come, or a small one, may be read from end to end
-QUERIES = asdict(load_queries())
-LAST = UUID(int=(1 << 128) - 1)
 FREE = 5
 
 
 @pytest.fixture(scope="module", params=[1, 40], ids=["one day", "forty days"])
 def filled(postgres: EmbeddedPostgres, template: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A database with a million finished rows and a few open ones."""
-    name = f"plans_{uuid4().hex}"
-
-    async def make() -> None:
-        async with connection(postgres.superuser_dsn) as direct:
-            await direct.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        async with connection(postgres.dsn(name)) as direct:
-            await fill(direct, rows=ROWS, days=request.param, open_rows=OPEN_ROWS)
-
-    async def drop() -> None:
-        async with connection(postgres.superuser_dsn) as direct:
-            await direct.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    run(make())
-    try:
-        yield postgres.dsn(name)
-    finally:
-        run(drop())
+    filling = partial(fill, rows=ROWS, days=request.param, open_rows=OPEN_ROWS)
+    with filled_database(postgres, template, filling) as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def direct(filled: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    async with connection(filled) as found:
-        await found.execute("SET jit = off; SET plan_cache_mode = force_custom_plan")
+    async with planning(filled) as found:
         yield found
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
-def blocks(plan: dict[str, Any]) -> int:
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
-
-
-async def explain(direct: "asyncpg.Connection[asyncpg.Record]", name: str, *args: object) -> dict[str, Any]:
-    lo = await direct.fetchval("SELECT ledger_open_since()")
-    change = direct.transaction()
-    await change.start()
-    try:
-        text = await direct.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {QUERIES[name]}", lo, LAST, *args)
-    finally:
-        await change.rollback()
-    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
-    return plan
+async def explain_open(direct: "asyncpg.Connection[asyncpg.Record]", name: str, *args: object) -> Plan:
+    """Explain a query over the days that may have open rows."""
+    return await explain(direct, name, await direct.fetchval("SELECT ledger_open_since()"), LAST, *args)
 
 
 MARKS = [BEGINNING] * 50
@@ -99,7 +62,7 @@ SCANS = [
 async def test_a_scan_uses_the_partial_index_and_reads_little(
     direct: "asyncpg.Connection[asyncpg.Record]", name: str, args: tuple[object, ...], index: str, found: int
 ) -> None:
-    plan = await explain(direct, name, *args)
+    plan = await explain_open(direct, name, *args)
     scans = [node for node in nodes(plan) if "Relation Name" in node and node["Node Type"] != "ModifyTable"]
     on_state = [node for node in scans if node["Relation Name"].startswith(("invocation_p", "delivery_p"))]
     assert on_state
@@ -112,7 +75,7 @@ async def test_a_scan_uses_the_partial_index_and_reads_little(
 @pytest.mark.parametrize("name", [scan[0] for scan in SCANS])
 async def test_a_scan_touches_no_day_that_is_over(direct: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
     args = next(scan[1] for scan in SCANS if scan[0] == name)
-    plan = await explain(direct, name, *args)
+    plan = await explain_open(direct, name, *args)
     days = {node["Relation Name"][-8:] for node in nodes(plan) if "_p2" in node.get("Relation Name", "")}
     assert len(days) <= 3, days
 

@@ -1,19 +1,15 @@
 """Finding due retries costs the same beside a million finished ones and a dead endpoint with a hundred thousand."""
 
-import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict
 from typing import Any
-from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger.bounds import BEGINNING
-from sidecar.ledger.sqlfiles import load_queries
-from tests.conftest import run
-from tests.integration.ledger.kit import connection
+from tests.integration.ledger.filling import add_days
+from tests.integration.ledger.plans import FIRST, LAST, blocks, explain, filled_database, nodes, planning
 
 FINISHED = 1_000_000
 DEAD_ROWS = 100_000
@@ -22,8 +18,6 @@ EACH = 10  # due rows of each of them
 DEAD = "https://dead"
 NAMES = [f"https://e{number:02}" for number in range(HEALTHY)]
 MOST_BLOCKS = 6_000  # of 8 KiB; the table has tens of thousands
-QUERIES = asdict(load_queries())
-FIRST, LAST = UUID(int=0), UUID(int=(1 << 128) - 1)
 BUDGET = 43_200.0
 DAY = 86_400.0
 
@@ -65,10 +59,7 @@ async def fill(direct: Any) -> None:
     await direct.execute(
         "INSERT INTO endpoint VALUES ($1, 'open', 'connect', 3, now(), now(), now() + interval '1 minute')", DEAD
     )
-    for offset in range(-2, 2):
-        await direct.execute(
-            "SELECT ledger_add_partition('payload', (now() AT TIME ZONE 'UTC')::date + $1::int)", offset
-        )
+    await add_days(direct, range(-2, 2), "payload")
     await direct.execute(
         "INSERT INTO payload (job_id, service, headers, body)"
         " SELECT job_id, service, '', 'b' FROM oas_webhook_retry WHERE state = 'pending'"
@@ -81,48 +72,14 @@ async def fill(direct: Any) -> None:
 @pytest.fixture(scope="module")
 def filled(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
     """A database with a million finished retries, a dead endpoint, and a few due rows elsewhere."""
-    name = f"retry_plans_{uuid4().hex}"
-
-    async def make() -> None:
-        async with connection(postgres.superuser_dsn) as direct:
-            await direct.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        async with connection(postgres.dsn(name)) as direct:
-            await direct.execute("SET synchronous_commit = off")
-            await fill(direct)
-
-    async def drop() -> None:
-        async with connection(postgres.superuser_dsn) as direct:
-            await direct.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    run(make())
-    try:
-        yield postgres.dsn(name)
-    finally:
-        run(drop())
+    with filled_database(postgres, template, fill) as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def direct(filled: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    async with connection(filled) as found:
-        await found.execute("SET jit = off; SET plan_cache_mode = force_custom_plan")
+    async with planning(filled) as found:
         yield found
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
-async def explain(direct: "asyncpg.Connection[asyncpg.Record]", name: str, *args: object) -> dict[str, Any]:
-    change = direct.transaction()
-    await change.start()
-    try:
-        text = await direct.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {QUERIES[name]}", *args)
-    finally:
-        await change.rollback()
-    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
-    return plan
 
 
 BYTES = 1 << 20
@@ -156,7 +113,7 @@ async def test_a_scan_of_retries_uses_its_partial_index_and_reads_little(
     assert large
     assert not [node for node in large if node["Node Type"] == "Seq Scan"]
     assert index in {node.get("Index Name") for node in nodes(plan)}
-    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < MOST_BLOCKS
+    assert blocks(plan) < MOST_BLOCKS
     assert plan["Actual Rows"] == found
 
 
