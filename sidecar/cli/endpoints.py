@@ -10,7 +10,7 @@ from rich.console import Console
 
 from sidecar.cli.job_text import as_json, endpoint_table
 from sidecar.cli.operator import Api, ConfigFile, Json, TokenFile, Way, open_operator, telling_of_outages
-from sidecar.model.operator import EndpointView
+from sidecar.model.seen_endpoints import EndpointView
 from sidecar.operate.ports import Operator
 from sidecar.settings.units import parse_duration
 

@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sidecar.cli.retry_text import endpoint_line, roughly, stamp, when
-from sidecar.model.operator import EndpointView, JobStory, JobSummary, Mood, StoryEvent
+from sidecar.model.seen_endpoints import EndpointView
+from sidecar.model.seen_jobs import JobSummary
+from sidecar.model.story import JobStory, Mood, StoryEvent
 
 JOB_COLUMNS = ("job", "state", "age", "route", "services", "messages", "endpoint", "correlation id")
 ENDPOINT_COLUMNS = ("endpoint", "state", "waiting", "retrying", "oldest due", "why")

@@ -14,7 +14,7 @@ from rich.console import Console
 from sidecar.cli import retry_filters as given
 from sidecar.cli.job_text import as_json, job_table, story_lines
 from sidecar.cli.operator import Api, ConfigFile, Full, Json, TokenFile, Way, open_operator
-from sidecar.model.operator import JobFilter, JobProgress, JobSummary
+from sidecar.model.seen_jobs import JobFilter, JobProgress, JobSummary
 from sidecar.operate.ports import Operator
 
 PAGE = 200

@@ -19,7 +19,7 @@ from sidecar.cli.retry_filters import MaybeJob, Yes
 from sidecar.keeping import object_places
 from sidecar.ledger.operator import OperatorLedger, operator_ledger
 from sidecar.model.errors import LedgerUnavailable
-from sidecar.model.operator import JobFilter
+from sidecar.model.seen_jobs import JobFilter
 from sidecar.offload.errors import OffloadError
 from sidecar.offload.store import ObjectStore
 from sidecar.operate.erase import Eraser, NotErasedError

@@ -15,8 +15,8 @@ from sidecar.cli.operator import Api, ConfigFile, Full, Json, TokenFile, Way, op
 from sidecar.cli.retry_changes import cancelling, redriving, run_change
 from sidecar.cli.retry_filters import Which
 from sidecar.cli.retry_text import job_lines, retry_json, retry_lines, retry_table
-from sidecar.model.operator import LedgerRow
 from sidecar.model.retry import RedriveFilter, RetryState
+from sidecar.model.seen_retries import LedgerRow
 from sidecar.operate.ports import Operator
 
 PAGE = 500

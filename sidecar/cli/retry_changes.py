@@ -14,8 +14,8 @@ from sidecar.cli.operator import Way, open_operator
 from sidecar.cli.retry_filters import Which
 from sidecar.cli.retry_text import count_lines
 from sidecar.model.errors import SidecarError
-from sidecar.model.operator import RetryCount
 from sidecar.model.retry import RedriveFilter, RetryState
+from sidecar.model.seen_retries import RetryCount
 from sidecar.operate.ports import STEP, Operator
 
 INTERRUPTED = 130

@@ -1,16 +1,19 @@
 """Retries as people and programs read them: pure functions from what the ledger tells to text, never bodies."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from datetime import datetime
 
 import orjson
 from rich.table import Table
 from rich.text import Text
 
-from sidecar.model.operator import EndpointView, JobStory, LedgerRow, RetryCount
 from sidecar.model.outcome import MessageKind
 from sidecar.model.reasons import OwnReason
 from sidecar.model.retry import RetryAttempt, RetryState
+from sidecar.model.seen_endpoints import EndpointView
+from sidecar.model.seen_retries import LedgerRow, RetryCount
+from sidecar.model.story import JobStory
 from sidecar.settings.units import render_duration
 
 COLUMNS = ("job", "service", "state", "why", "retries", "next or end", "endpoint", "correlation id")
@@ -53,7 +56,7 @@ def retry_table(rows: Iterable[LedgerRow], now: datetime) -> Table:
 def retry_json(row: LedgerRow) -> str:
     """Write one retry as a line of JSON; times are ISO 8601."""
     hidden = {"callback_url"} if row.callback_url is None else set()
-    return orjson.dumps({name: getattr(row, name) for name in LedgerRow.__slots__ if name not in hidden}).decode()
+    return orjson.dumps({one.name: getattr(row, one.name) for one in fields(row) if one.name not in hidden}).decode()
 
 
 def retry_lines(row: LedgerRow, *, now: datetime, endpoint: EndpointView | None) -> Iterator[str]:

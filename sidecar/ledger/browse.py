@@ -12,17 +12,15 @@ from sidecar.ledger.clock import DatabaseClock, ceiling_id, floor_id
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.redrive import retry_attempt
 from sidecar.ledger.sqlfiles import Queries
-from sidecar.model.operator import (
-    EndpointView,
+from sidecar.model.overview import Minute, Overview, WorkerView
+from sidecar.model.seen_endpoints import EndpointView
+from sidecar.model.seen_jobs import (
     JobFacts,
     JobFilter,
     JobProgress,
     JobSummary,
     MessageFacts,
-    Minute,
-    Overview,
     ServiceFacts,
-    WorkerView,
     callback_host,
 )
 

@@ -16,8 +16,8 @@ from sidecar.ledger.redrive import FIRST, LAST, Redrive, filter_cells
 from sidecar.ledger.server import check_server
 from sidecar.ledger.sqlfiles import load_queries
 from sidecar.ledger.stats import LedgerStats
-from sidecar.model.operator import RetryCount
 from sidecar.model.retry import EndpointState, RedriveFilter
+from sidecar.model.seen_retries import RetryCount
 
 
 class OperatorLedger:

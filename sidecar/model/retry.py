@@ -100,8 +100,8 @@ class RetryAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryView:
-    """A retry as operators see it, or a message that failed without one: never bodies.
+class RetryFacts:
+    """What may be known of a retry, or of a message that failed without one: never bodies.
 
     ``waits_for`` says why a pending one is not sent now: ``being_sent``, ``endpoint_held``, ``circuit_open``,
     ``endpoint_paused``, ``backoff``, ``turn`` (nothing but its turn), or the fault of ours that put it off.
@@ -113,7 +113,6 @@ class RetryView:
     route: str
     kind: str
     status: str
-    callback_url: str
     endpoint: str
     message_id: str
     state: RetryState
@@ -137,6 +136,13 @@ class RetryView:
     redrives: int
     created_at: datetime
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryView(RetryFacts):
+    """A retry as the ledger has it."""
+
+    callback_url: str
 
 
 @dataclass(frozen=True, slots=True)

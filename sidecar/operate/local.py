@@ -9,19 +9,12 @@ from sidecar.ledger.operator import OperatorLedger
 from sidecar.model.audit import Actor, AuditFilter, AuditRecord
 from sidecar.model.callback_url import parse_webhook_url
 from sidecar.model.endpoint import EndpointRule, NamedEndpoint
-from sidecar.model.operator import (
-    EndpointList,
-    EndpointView,
-    JobFilter,
-    JobList,
-    JobStory,
-    LedgerList,
-    Overview,
-    RetryCount,
-    ledger_row,
-    without_query,
-)
+from sidecar.model.overview import Overview
 from sidecar.model.retry import RedriveFilter
+from sidecar.model.seen_endpoints import EndpointList, EndpointView
+from sidecar.model.seen_jobs import JobFilter, JobList
+from sidecar.model.seen_retries import LedgerList, RetryCount, ledger_row, without_query
+from sidecar.model.story import JobStory
 from sidecar.operate.cursor import CursorError, read_cursor, uuid_place, write_cursor
 from sidecar.operate.ports import STEP
 from sidecar.operate.story import story_events

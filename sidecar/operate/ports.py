@@ -6,17 +6,12 @@ from typing import Protocol
 from uuid import UUID
 
 from sidecar.model.audit import AuditFilter, AuditRecord
-from sidecar.model.operator import (
-    EndpointList,
-    EndpointView,
-    JobFilter,
-    JobList,
-    JobStory,
-    LedgerList,
-    Overview,
-    RetryCount,
-)
+from sidecar.model.overview import Overview
 from sidecar.model.retry import RedriveFilter
+from sidecar.model.seen_endpoints import EndpointList, EndpointView
+from sidecar.model.seen_jobs import JobFilter, JobList
+from sidecar.model.seen_retries import LedgerList, RetryCount
+from sidecar.model.story import JobStory
 
 STEP = 500
 """Messages that one call redrives or cancels at most."""

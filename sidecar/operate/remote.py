@@ -14,17 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from sidecar.model.audit import AuditFilter, AuditRecord
 from sidecar.model.errors import LedgerUnavailable, SidecarError
-from sidecar.model.operator import (
-    EndpointList,
-    EndpointView,
-    JobFilter,
-    JobList,
-    JobStory,
-    LedgerList,
-    Overview,
-    RetryCount,
-)
+from sidecar.model.overview import Overview
 from sidecar.model.retry import RedriveFilter
+from sidecar.model.seen_endpoints import EndpointList, EndpointView
+from sidecar.model.seen_jobs import JobFilter, JobList
+from sidecar.model.seen_retries import LedgerList, RetryCount
+from sidecar.model.story import JobStory
 from sidecar.operate.ports import STEP
 
 PREFIX = "/api/v1"

@@ -5,18 +5,11 @@ from datetime import datetime
 from functools import partial
 
 from sidecar.model.audit import AuditRecord
-from sidecar.model.operator import (
-    JobFacts,
-    JobProgress,
-    LedgerRow,
-    Leg,
-    MessageFacts,
-    Mood,
-    ServiceFacts,
-    StoryEvent,
-)
 from sidecar.model.outcome import OutcomeKind, ResultStatus
 from sidecar.model.retry import RetryAttempt, RetryState
+from sidecar.model.seen_jobs import JobFacts, JobProgress, MessageFacts, ServiceFacts
+from sidecar.model.seen_retries import LedgerRow
+from sidecar.model.story import Leg, Mood, StoryEvent
 
 WAITS = {
     "being_sent": "It is being sent right now.",

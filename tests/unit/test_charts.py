@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sidecar.model.operator import Minute
+from sidecar.model.overview import Minute
 from sidecar.web.console.charts import HEIGHT, bar_chart, hour, line_chart, round_up
 
 NOW = datetime(2026, 5, 1, 12, 34, 56, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """The time line of a job, told from what the ledger has."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,8 +8,10 @@ from uuid import UUID
 import pytest
 
 from sidecar.model.audit import AuditRecord
-from sidecar.model.operator import JobFacts, JobProgress, JobSummary, LedgerRow, MessageFacts, ServiceFacts, StoryEvent
 from sidecar.model.retry import RetryAttempt, RetryState
+from sidecar.model.seen_jobs import JobFacts, JobProgress, JobSummary, MessageFacts, ServiceFacts
+from sidecar.model.seen_retries import LedgerRow
+from sidecar.model.story import StoryEvent
 from sidecar.operate.story import story_events, why_waiting
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -65,8 +67,8 @@ ENDED = replace(
 
 
 def make_row(**over: Any) -> LedgerRow:
-    fields: dict[str, Any] = dict.fromkeys(LedgerRow.__slots__)
-    return LedgerRow(**{**fields, "job_id": JOB, "service": "billing", "state": RetryState.PENDING, **over})
+    given: dict[str, Any] = dict.fromkeys(one.name for one in fields(LedgerRow))
+    return LedgerRow(**{**given, "job_id": JOB, "service": "billing", "state": RetryState.PENDING, **over})
 
 
 def make_facts(*services: ServiceFacts, messages: tuple[MessageFacts, ...] = (), **over: Any) -> JobFacts:

@@ -10,18 +10,13 @@ from pydantic import BaseModel
 
 from sidecar.model.audit import AuditRecord
 from sidecar.model.errors import ProblemError
-from sidecar.model.operator import (
-    EndpointList,
-    EndpointView,
-    JobList,
-    JobStory,
-    LedgerList,
-    MessageFacts,
-    Overview,
-    RetryCount,
-)
+from sidecar.model.overview import Overview
 from sidecar.model.problems import Problem
 from sidecar.model.retry import RedriveFilter, RetryState
+from sidecar.model.seen_endpoints import EndpointList, EndpointView
+from sidecar.model.seen_jobs import JobList, MessageFacts
+from sidecar.model.seen_retries import LedgerList, RetryCount
+from sidecar.model.story import JobStory
 from sidecar.operate.ports import Operator
 from sidecar.web.api import requests as ask
 from sidecar.web.tokens import OPERATOR

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from sidecar.model.audit import AuditFilter
-from sidecar.model.operator import JobFilter, JobProgress
 from sidecar.model.retry import RedriveFilter, RetryState
+from sidecar.model.seen_jobs import JobFilter, JobProgress
 from sidecar.operate.ports import STEP
 
 AGGREGATE = "all"  # how people name the message of all services; the ledger's word is ''

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sidecar.model.operator import Minute
+from sidecar.model.overview import Minute
 
 Wanted = tuple[str, str, Callable[[Minute], int]]
 """A name, a colour, and how to read the count of a minute."""

@@ -2,8 +2,8 @@
 
 from sidecar.model.audit import AuditFilter
 from sidecar.model.errors import ProblemError
-from sidecar.model.operator import JobFilter, JobProgress
 from sidecar.model.problems import Problem
+from sidecar.model.seen_jobs import JobFilter, JobProgress
 from sidecar.web.console.charts import bar_chart, hour, line_chart
 from sidecar.web.console.visit import GoTo, Page, Visit, job_of, words
 

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sidecar import __version__
-from sidecar.model.operator import Mood
+from sidecar.model.story import Mood
 from sidecar.settings.units import render_duration
 
 CAPPED = 10_000

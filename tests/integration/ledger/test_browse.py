@@ -11,9 +11,9 @@ from sidecar.ledger.config import LedgerConfig
 from sidecar.ledger.operator import operator_ledger
 from sidecar.ledger.sqlfiles import load_queries
 from sidecar.model.delivery import DeliveryState
-from sidecar.model.operator import JobFilter, JobProgress
 from sidecar.model.outcome import OutcomeKind
 from sidecar.model.retry import RedriveFilter
+from sidecar.model.seen_jobs import JobFilter, JobProgress
 from sidecar.operate.cursor import CursorError
 from sidecar.operate.local import EndpointNames, LocalOperator
 from sidecar.settings.webhook import WebhookEndpoint, WebhookSettings

@@ -11,8 +11,8 @@ from openapi_spec_validator import validate
 from sidecar.model.audit import AuditFilter
 from sidecar.model.delivery import DeliveryState
 from sidecar.model.errors import LedgerUnavailable
-from sidecar.model.operator import JobFilter
 from sidecar.model.retry import RedriveFilter
+from sidecar.model.seen_jobs import JobFilter
 from sidecar.operate.remote import RemoteError, remote_operator
 from tests.integration.ledger.kit import ENDPOINT, make_end
 from tests.integration.ledger.retrying import HOUR, delivering, make_failure

@@ -7,7 +7,8 @@ import typer
 
 from sidecar.cli.retry_filters import Instant, Which, parse_instant
 from sidecar.cli.retry_text import roughly, when
-from sidecar.model.operator import callback_host, without_query
+from sidecar.model.seen_jobs import callback_host
+from sidecar.model.seen_retries import without_query
 from sidecar.operate.local import EndpointNames
 from sidecar.settings.load import build_settings
 
