@@ -112,21 +112,10 @@ class Stages:
         callers = WaitingCallers()
         bodies = make_bodies(settings, parts.store)
         self._shapes = shapes = make_shapes(settings, endpoints)
-        large = None
-        if bodies is not None:
-            large = LargeCallbacks(parts.ledger, bodies, shapes=shapes, longest=callbacks.body_timeout)
         self.signatures = make_signatures(settings.webhook, endpoints, log=parts.log)
         self.fanout = self._make_fanout(parts, tokens, callers, bodies, endpoints)
         self.deliver = self._make_deliver(parts, endpoints, bodies)
-        self.gather = Gather(
-            ledger=parts.ledger,
-            parse_id=quick_id,
-            tokens=tokens,
-            log=parts.log,
-            metrics=parts.metrics,
-            large=large,
-            tracing=parts.tracing,
-        )
+        self.gather = self._make_gather(parts, tokens, bodies)
         self.downloads = None
         if parts.store is not None and settings.offload is not None:
             self.downloads = Downloads(parts.store, proxy=settings.offload.download == "proxy")
@@ -145,22 +134,40 @@ class Stages:
             log=parts.log,
             on_error=on_duty_error,
         )
+        self._measure(parts, endpoints)
+
+    def forget_queued(self) -> None:
+        """Drop work that was not begun: it belongs to others now."""
+        self.fanout.forget_queued()
+        self.deliver.forget_queued()
+
+    def _measure(self, parts: Parts, endpoints: EndpointRule) -> None:
         measure_backlog(parts.metrics, self.duties.backlog)
         measure_endpoints(
             parts.metrics,
             lambda: self.deliver.health.states,
             label_of=endpoints.label_of,
-            labels=[endpoint.name for endpoint in settings.webhook.endpoints],
+            labels=[endpoint.name for endpoint in parts.settings.webhook.endpoints],
         )
         for name, lanes in (("invocations", self.fanout.lanes), ("deliveries", self.deliver.lanes)):
             gauge, title = parts.metrics.gauge, name.capitalize()
             gauge(f"{name}_running", f"{title} under way.", partial(getattr, lanes, "running"))
             gauge(f"{name}_queued", f"{title} that are owned and wait.", partial(getattr, lanes, "queued"))
 
-    def forget_queued(self) -> None:
-        """Drop work that was not begun: it belongs to others now."""
-        self.fanout.forget_queued()
-        self.deliver.forget_queued()
+    def _make_gather(self, parts: Parts, tokens: CallbackTokens, bodies: Bodies | None) -> Gather:
+        large = None
+        if bodies is not None:
+            longest = parts.settings.callbacks.body_timeout
+            large = LargeCallbacks(parts.ledger, bodies, shapes=self._shapes, longest=longest)
+        return Gather(
+            ledger=parts.ledger,
+            parse_id=quick_id,
+            tokens=tokens,
+            log=parts.log,
+            metrics=parts.metrics,
+            large=large,
+            tracing=parts.tracing,
+        )
 
     def _make_fanout(
         self,

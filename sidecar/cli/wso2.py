@@ -1,19 +1,17 @@
 """``sidecar wso2``: configuration for WSO2 gateways, made of the routes."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from sidecar.cli import wso2_options as options
 from sidecar.cli.options import ConfigFile
 from sidecar.model.errors import ConfigError
 from sidecar.settings.load import load_routes
 from sidecar.settings.routes import RouteSettings
 from sidecar.wso2.operations import common_base
 from sidecar.wso2.site import make_site
-from sidecar.wso2.targets import ROUTINGS, TARGETS, Files, make_plan, render
-
-_PANEL = "Where things are"
+from sidecar.wso2.targets import ROUTINGS, TARGETS, Files, Plan, make_plan, render
 
 
 def register(app: typer.Typer) -> None:
@@ -38,33 +36,22 @@ def list_targets() -> None:
 
 def render_target(
     *,
-    target: Annotated[str, typer.Option("--target", "-t", help="What to write: see `sidecar wso2 targets`, or all.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to; it is made if it is not there.")],
-    sidecar_url: Annotated[
-        str, typer.Option(help="The sidecar's gateway listener as the gateway reaches it.", rich_help_panel=_PANEL)
-    ],
-    backend_url: Annotated[str, typer.Option(help="What serves the API without callback-url.", rich_help_panel=_PANEL)],
-    sandbox_backend_url: Annotated[
-        str | None, typer.Option(help="The same for sandbox keys. Default: the backend.", rich_help_panel=_PANEL)
-    ] = None,
-    api_name: Annotated[str | None, typer.Option(help="Name of the API. Default: made of the context.")] = None,
-    api_version: Annotated[str, typer.Option(help="Version of the API.")] = "1.0.0",
-    context: Annotated[
-        str | None, typer.Option(help="Context of the API, without version. Default: the last part of the base path.")
-    ] = None,
-    base_path: Annotated[
-        str | None,
-        typer.Option(help="What the routes of this API begin with. Default: what all routes of the file begin with."),
-    ] = None,
-    key: Annotated[
-        str, typer.Option(help="Where the gateway reads its secret: env:NAME, system:NAME, vault:ALIAS or none.")
-    ] = "env:SIDECAR_GATEWAY_KEY",
-    key_header: Annotated[str, typer.Option(help="As gateway.identity.header in the settings.")] = "x-sidecar-key",
-    backend_jwt: Annotated[bool, typer.Option("--backend-jwt", help="The gateway signs a JWT for backends.")] = False,
-    backend_timeout: Annotated[int, typer.Option(help="Longest time for the backend, in seconds.")] = 60,
-    routing: Annotated[str, typer.Option(help=f"How an api-project steers: {', '.join(ROUTINGS)}.")] = "policy",
-    environment: Annotated[str, typer.Option(help="Name of the environment in apictl.")] = "onprem",
-    force: Annotated[bool, typer.Option("--force", help="Write over files that are there and differ.")] = False,
+    target: options.Target,
+    out: options.Out,
+    sidecar_url: options.SidecarUrl,
+    backend_url: options.BackendUrl,
+    sandbox_backend_url: options.SandboxBackendUrl = None,
+    api_name: options.ApiName = None,
+    api_version: options.ApiVersion = "1.0.0",
+    context: options.Context = None,
+    base_path: options.BasePath = None,
+    key: options.Key = "env:SIDECAR_GATEWAY_KEY",
+    key_header: options.KeyHeader = "x-sidecar-key",
+    backend_jwt: options.BackendJwt = False,
+    backend_timeout: options.BackendTimeout = 60,
+    routing: options.Routing = "policy",
+    environment: options.Environment = "onprem",
+    force: options.Force = False,
     config: ConfigFile = None,
 ) -> None:
     """Write the configuration of one API for one kind of gateway; nothing is written unless all of it is in order."""
@@ -76,7 +63,7 @@ def render_target(
     if not last and (context is None or api_name is None):
         raise ConfigError("--base-path: the routes have no beginning in common; give it, or --context and --api-name")
     site = make_site(
-        api=api_name or "".join(word.capitalize() for word in last.replace("_", "-").split("-")) + "API",
+        api=api_name or _api_name(last),
         context=context or last,
         version=api_version,
         base_path=base,
@@ -89,12 +76,19 @@ def render_target(
         backend_timeout=backend_timeout,
         environment=environment,
     )
-    plan = make_plan(site, routes, routing=routing)
-    if target == "all":
-        files = {f"{name}/{path}": text for name in TARGETS for path, text in render(name, plan).items()}
-    else:
-        files = render(target, plan)
-    _write(out, files, force=force)
+    _write(out, _rendered(target, make_plan(site, routes, routing=routing)), force=force)
+
+
+def _api_name(last: str) -> str:
+    """Make a name of the last part of a path: ``gold-orders`` is ``GoldOrdersAPI``."""
+    return "".join(word.capitalize() for word in last.replace("_", "-").split("-")) + "API"
+
+
+def _rendered(target: str, plan: Plan) -> Files:
+    """Render one target; or all of them, each into a folder of its name."""
+    if target != "all":
+        return render(target, plan)
+    return {f"{name}/{path}": text for name in TARGETS for path, text in render(name, plan).items()}
 
 
 def _one_of(option: str, given: str, known: object) -> None:

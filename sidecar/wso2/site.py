@@ -1,6 +1,7 @@
 """What must be known of a site to configure its gateway: read from options, and checked."""
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult
@@ -70,67 +71,73 @@ def make_site(
     Raises:
         ConfigError: one line for each option that cannot be used, with the remedy.
     """
-    context = "/" + context.strip("/")
     base_path = "/" + base_path.strip("/") if base_path.strip("/") else ""
-    troubles = [
-        f"{option}: {remedy}"
-        for option, good, remedy in (
-            ("--api-name", _NAME.fullmatch(api), "use up to 50 letters, digits, dots, dashes and underscores"),
-            (
-                "--api-version",
-                _VERSION.fullmatch(version),
-                "use up to 30 letters, digits, dots, dashes and underscores",
-            ),
-            ("--context", _PATH.fullmatch(context), "write a path like /orders, without the version"),
-            (
-                "--base-path",
-                not base_path or _PATH.fullmatch(base_path),
-                "write a path like /orders, without variables",
-            ),
-            ("--key", _KEY.fullmatch(key), "write env:NAME, system:NAME, vault:ALIAS or none"),
-            ("--key-header", _HEADER.fullmatch(key_header), "write a header name in small letters, like x-sidecar-key"),
-            (
-                "--backend-timeout",
-                1 <= backend_timeout <= LONGEST_BACKEND,
-                f"give 1 to {LONGEST_BACKEND} seconds; WSO2 itself gives up after 120",
-            ),
-            ("--environment", _NAME.fullmatch(environment), "use letters, digits, dots, dashes and underscores"),
-        )
-        if not good
-    ]
-    urls: dict[str, str] = {}
-    for option, url in (
-        ("--sidecar-url", sidecar_url),
-        ("--backend-url", backend_url),
-        ("--sandbox-backend-url", sandbox_backend_url or backend_url),
-    ):
-        try:
-            urls[option] = _base_url(url)
-        except ValueError as error:
-            troubles.append(f"{option}: {error}")
-    if troubles:
-        raise ConfigError("\n".join(dict.fromkeys(troubles)))
-    return Site(
+    urls = {
+        "--sidecar-url": sidecar_url,
+        "--backend-url": backend_url,
+        "--sandbox-backend-url": sandbox_backend_url or backend_url,
+    }
+    site = Site(
         api=api,
-        context=context,
+        context="/" + context.strip("/"),
         version=version,
         base_path=base_path,
-        sidecar_url=urls["--sidecar-url"] + base_path,
-        backend_url=urls["--backend-url"],
-        sandbox_backend_url=urls["--sandbox-backend-url"],
+        sidecar_url=urls["--sidecar-url"].rstrip("/") + base_path,
+        backend_url=urls["--backend-url"].rstrip("/"),
+        sandbox_backend_url=urls["--sandbox-backend-url"].rstrip("/"),
         key=key,
         key_header=key_header,
         backend_jwt=backend_jwt,
         backend_timeout=backend_timeout,
         environment=environment,
     )
+    if troubles := [*_wrong_words(site), *_wrong_urls(urls)]:
+        raise ConfigError("\n".join(troubles))
+    return site
 
 
-def _base_url(url: str) -> str:
-    """Check a URL that paths are appended to. WSO2 does not join two slashes, so it must not end with one."""
+def _wrong_words(site: Site) -> Iterator[str]:
+    """Yield a line for each option that is no URL and cannot be used."""
+    words = "letters, digits, dots, dashes and underscores"
+    for option, good, remedy in (
+        ("--api-name", _NAME.fullmatch(site.api), f"use up to 50 {words}"),
+        ("--api-version", _VERSION.fullmatch(site.version), f"use up to 30 {words}"),
+        ("--context", _PATH.fullmatch(site.context), "write a path like /orders, without the version"),
+        (
+            "--base-path",
+            not site.base_path or _PATH.fullmatch(site.base_path),
+            "write a path like /orders, without variables",
+        ),
+        ("--key", _KEY.fullmatch(site.key), "write env:NAME, system:NAME, vault:ALIAS or none"),
+        (
+            "--key-header",
+            _HEADER.fullmatch(site.key_header),
+            "write a header name in small letters, like x-sidecar-key",
+        ),
+        (
+            "--backend-timeout",
+            1 <= site.backend_timeout <= LONGEST_BACKEND,
+            f"give 1 to {LONGEST_BACKEND} seconds; WSO2 itself gives up after 120",
+        ),
+        ("--environment", _NAME.fullmatch(site.environment), f"use {words}"),
+    ):
+        if not good:
+            yield f"{option}: {remedy}"
+
+
+def _wrong_urls(urls: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each URL that paths cannot be appended to."""
+    for option, url in urls.items():
+        try:
+            _check_base_url(url)
+        except ValueError as error:
+            yield f"{option}: {error}"
+
+
+def _check_base_url(url: str) -> None:
+    """Check a URL that paths are appended to, without the slash at its end: WSO2 does not join two."""
     parts: SplitResult = split_http_url(url)
     if parts.query or "?" in url:
         raise ValueError("has a query; the gateway appends path and query of the request, so leave it out")
     if not _PLAIN.fullmatch(url):
         raise ValueError("has a character that cannot stand in XML, in templates and in a shell; percent-encode it")
-    return url.rstrip("/")
