@@ -27,25 +27,28 @@ _MAX_MESSAGE = 500  # characters of a library's own words
 
 
 class LogBuffer:
-    """Gathers lines and writes many at once; safe to use from threads."""
+    """Gathers lines and writes many at once; safe to use from threads.
+
+    Lines are copied together as they come: to keep what orjson returns takes ten times as long as to copy it.
+    """
 
     def __init__(self, stream: BinaryIO, *, threshold: int = logging.INFO) -> None:
         self.threshold = threshold
         self.lost = 0  # lines that the stream did not take
         self._stream = stream
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._lines = 0
+        self._text = bytearray()
         self._lock = threading.RLock()
 
     def write(self, line: bytes) -> None:
         """Append one line, without its newline."""
         with self._lock:
-            first = not self._lines
-            self._lines.append(line)
-            self._size += len(line) + 1
-            if self._size >= FLUSH_AT:
+            self._lines += 1
+            self._text += line
+            self._text += b"\n"
+            if len(self._text) >= FLUSH_AT:
                 self.flush()
-            elif first:
+            elif self._lines == 1:
                 self._flush_soon()
 
     debug = info = warning = error = write
@@ -53,15 +56,15 @@ class LogBuffer:
     def flush(self) -> None:
         """Write what is buffered. A broken stream costs lines, never the work that logs them."""
         with self._lock:
-            lines, self._lines, self._size = self._lines, [], 0
+            lines, self._lines = self._lines, 0
+            text, self._text = self._text, bytearray()
             if not lines:
                 return
-            lines.append(b"")
             try:
-                self._stream.write(b"\n".join(lines))
+                self._stream.write(text)
                 self._stream.flush()
             except (OSError, ValueError):
-                self.lost += len(lines) - 1
+                self.lost += lines
 
     def _flush_soon(self) -> None:
         try:
