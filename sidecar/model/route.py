@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from sidecar.kit.value_class import value_class
+
 
 class Completion(StrEnum):
     """How an invocation ends: by a callback, by its own response, or at its acknowledgement."""
@@ -36,7 +38,7 @@ class FailedWhen:
     equals: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ServiceCall:
     """One service of one job, with everything rendered. Times are seconds."""
 
@@ -74,9 +76,10 @@ class ServiceCall:
         data["completion"] = Completion(data["completion"])
         for name in ("strip_headers", "forward_headers"):
             data[name] = tuple(data.get(name, ()))
-        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+        return cls(**{name: data[name] for name in _NAMES if name in data})
 
 
+_NAMES = tuple(field.name for field in fields(ServiceCall))
 _USUAL = tuple((field.name, field.default) for field in fields(ServiceCall) if field.name != "completion")
 """Fields of a call with their defaults, which therefore may not change. How it completes is always written: older
 versions and SQL read it."""
