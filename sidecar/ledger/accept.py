@@ -4,8 +4,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-import orjson
-
 from sidecar.ledger.batch import as_json
 from sidecar.ledger.group_commit import AGAIN, Again
 from sidecar.ledger.link import Link
@@ -133,7 +131,7 @@ def call_rows(jobs: Sequence[NewJob]) -> list[Mapping[str, object]]:
             "n": place,
             "service": call.service,
             "service_key": call.service_key,
-            "call": orjson.Fragment(call.dump()),
+            "call": call.told(),
             "owned": owned,
         }
         for place, job in enumerate(jobs, 1)

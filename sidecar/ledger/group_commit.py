@@ -95,6 +95,8 @@ class Queue(Generic[I, R]):
 
     def take(self) -> list[Entry[I, R]]:
         """Take the next batch: bounded in rows and bytes, each unique key once, in the order of locking."""
+        if len(self.entries) == 1:
+            return [self.entries.popleft()]
         batch: list[Entry[I, R]] = []
         later: list[Entry[I, R]] = []
         seen: set[Hashable] = set()

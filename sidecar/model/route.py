@@ -55,14 +55,14 @@ class ServiceCall:
     forward_headers: tuple[str, ...] = ()
     offer_upload: bool = False  # it gets a link to upload a large result itself
 
-    def dump(self) -> bytes:
-        """Serialise for the ledger; what is as usual is left out."""
+    def told(self) -> dict[str, object]:
+        """Tell what the ledger keeps of it, for orjson; what is as usual is left out."""
         told = {name: value for name, usual in _USUAL if (value := getattr(self, name)) != usual}
-        return orjson.dumps({"completion": self.completion, **told})
+        return {"completion": self.completion, **told}
 
     @classmethod
     def load(cls, raw: bytes) -> "ServiceCall":
-        """Read what :meth:`dump` wrote; fields this version does not know are ignored (schema N, code N-1)."""
+        """Read what :meth:`told` became; fields this version does not know are ignored (schema N, code N-1)."""
         data = orjson.loads(raw)
         failed_when = data.get("failed_when")
         if failed_when is not None:
