@@ -3,68 +3,25 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 
-from sidecar.model.errors import LedgerUnavailable, ProblemError
-from sidecar.model.problems import Problem
-from sidecar.telemetry.log import EventLog, make_log
-from sidecar.web.body import read_body
-from sidecar.web.home import Limits
-from sidecar.web.server import Handler, Listener, serve
-from tests.integration.http.wire import Start, Wire, head
-
-MARK = "s3cr3t-v4lue"
-
-
-async def echo(request: web.BaseRequest) -> web.StreamResponse:
-    """The trivial handler: tells what it read; some paths fail on purpose."""
-    if request.path == "/boom":
-        raise RuntimeError(MARK)
-    if request.path == "/away":
-        raise LedgerUnavailable
-    if request.path == "/refused":
-        raise ProblemError(Problem(404, "route_unknown", "No such route.", headers={"X-Extra": "1"}))
-    if request.path == "/unread":
-        return web.Response(text="unread")
-    body = await read_body(request, limit=100_000, idle_timeout=float(request.headers.get("X-Idle", "60")))
-    return web.Response(body=body, headers={"X-Length": str(len(body))})
+from sidecar.telemetry.log import make_log
+from tests.integration.http.echoing import MARK, Connect, connecting, starting
+from tests.integration.http.wire import Start, head
 
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    """Start listeners; all of them are stopped at the end."""
-    running: list[Listener] = []
-
-    async def run(handler: Handler = echo, *, log: EventLog | None = None, **limits: float) -> Listener:
-        log = log or make_log("json", "info", io.BytesIO())
-        bounds = Limits(**limits)  # type: ignore[arg-type]  # the names are checked by the constructor
-        listener = await serve(handler, name="test", host="127.0.0.1", port=0, log=log, limits=bounds)
-        running.append(listener)
-        return listener
-
-    yield run
-    for listener in running:
-        await listener.stop(0.1)
+    async with starting() as run:
+        yield run
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Callable[[Listener], Awaitable[Wire]]]:
-    """Connect bare clients; all of them are closed at the end."""
-    wires: list[Wire] = []
-
-    async def run(listener: Listener) -> Wire:
-        wires.append(Wire(*await asyncio.open_connection("127.0.0.1", listener.port)))
-        return wires[-1]
-
-    yield run
-    for wire in wires:
-        wire.writer.close()
-
-
-Connect = Callable[[Listener], Awaitable[Wire]]
+async def connect() -> AsyncIterator[Connect]:
+    async with connecting() as run:
+        yield run
 
 
 BAD_SHAPES = {
@@ -266,132 +223,6 @@ async def test_pipelined_requests_are_answered_in_order(start: Start, connect: C
     assert [(await wire.answer()).body for _ in range(3)] == [b"a", b"b", b"c"]
 
 
-async def test_chunked_and_dripping_bodies_are_read_whole(start: Start, connect: Connect) -> None:
-    wire = await connect(await start())
-    await wire.send(head("Transfer-Encoding: Chunked"))
-    for part in (b"3\r", b"\nabc", b"\r\n2\r\nde\r\n0\r\n", b"\r\n"):
-        await wire.send(part)
-        await asyncio.sleep(0)
-    assert (await wire.answer()).body == b"abcde"
-
-
-async def test_compressed_bodies_pass_untouched(start: Start, connect: Connect) -> None:
-    wire = await connect(await start())
-    await wire.send(head("Content-Encoding: gzip", "Content-Length: 4") + b"\x1f\x8b\x00\x01")
-    assert (await wire.answer()).body == b"\x1f\x8b\x00\x01"
-
-
-async def test_a_body_that_is_announced_too_large_is_refused_unread(start: Start, connect: Connect) -> None:
-    wire = await connect(await start())
-    await wire.send(head("Content-Length: 100001"))
-    answer = await wire.answer()
-    assert (answer.status, answer.problem["code"], answer.headers["connection"]) == (413, "body_too_large", "close")
-    wire.writer.write_eof()
-    assert await wire.closed()
-
-
-@pytest.mark.parametrize("chunks", [1, 4])
-async def test_a_chunked_body_is_refused_once_it_is_too_large(chunks: int, start: Start, connect: Connect) -> None:
-    wire = await connect(await start())
-    await wire.send(head("Transfer-Encoding: chunked"))
-    size = 120_000 // chunks
-    for _ in range(chunks):
-        await wire.send(f"{size:x}\r\n".encode() + b"a" * size + b"\r\n")
-    answer = await wire.answer()
-    assert (answer.status, answer.problem["code"]) == (413, "body_too_large")
-    wire.writer.write_eof()
-    assert await wire.closed()
-
-
-async def test_a_body_that_stalls_is_refused(start: Start, connect: Connect) -> None:
-    wire = await connect(await start())
-    await wire.send(head("Content-Length: 5", "X-Idle: 0.05") + b"abc")
-    answer = await wire.answer()
-    assert (answer.status, answer.problem["code"], answer.headers["connection"]) == (408, "body_timeout", "close")
-
-
-EARLY_ENDS = {
-    "length": (head("Content-Length: 5"), b"abc"),
-    "chunked": (head("Transfer-Encoding: chunked"), b"5\r\nab"),
-}
-
-
-@pytest.mark.parametrize("parts", [1, 2], ids=["at once", "in two parts"])
-@pytest.mark.parametrize(("begin", "rest"), EARLY_ENDS.values(), ids=EARLY_ENDS.keys())
-async def test_a_body_that_ends_early_is_refused(
-    parts: int, begin: bytes, rest: bytes, start: Start, connect: Connect
-) -> None:
-    wire = await connect(await start())
-    for data in (begin, rest) if parts == 2 else (begin + rest,):
-        await wire.send(data)
-        await asyncio.sleep(0)
-    wire.writer.write_eof()
-    answer = await wire.answer()
-    assert (answer.status, answer.problem["code"]) == (400, "body_unreadable")
-    assert await wire.closed()
-
-
-async def test_an_answer_to_a_client_that_left_counts_as_failed(start: Start, connect: Connect) -> None:
-    entered, leave = asyncio.Event(), asyncio.Event()
-    failed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        entered.set()
-        await leave.wait()
-        response = web.Response(text="too late")
-        try:
-            await response.prepare(request)
-            await response.write_eof()
-        except ConnectionError:
-            failed.set_result(True)
-            raise
-        failed.set_result(False)
-        return response
-
-    stream = io.BytesIO()
-    log = make_log("json", "info", stream)
-    listener = await start(answer, log=log)
-    wire = await connect(listener)
-    await wire.send(head("Content-Length: 0"))
-    await entered.wait()
-    wire.writer.write_eof()
-    assert await wire.closed()
-    leave.set()
-    assert await failed
-    await listener.stop(5)
-    log.flush()
-    assert stream.getvalue() == b""  # a client that leaves is no fault of ours
-
-
-async def test_a_broken_chunk_in_the_middle_gets_one_answer(start: Start, connect: Connect) -> None:
-    wire = await connect(await start())
-    await wire.send(head("Transfer-Encoding: chunked") + b"3\r\nabc\r\n")
-    await asyncio.sleep(0)
-    await wire.send(b"zz\r\n")
-    answer = await wire.answer()
-    assert answer.status == 400
-    assert await wire.closed()
-
-
-async def test_a_client_is_told_to_continue_when_its_body_is_wanted(start: Start, connect: Connect) -> None:
-    wire = await connect(await start())
-    await wire.send(head("Expect: 100-continue", "Content-Length: 2"))
-    assert await wire.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-    await wire.send(b"ok")
-    assert (await wire.answer()).body == b"ok"
-
-
-@pytest.mark.parametrize("path", ["/refused", "/unread"])
-async def test_a_client_is_not_told_to_continue_when_its_body_is_not_wanted(
-    path: str, start: Start, connect: Connect
-) -> None:
-    wire = await connect(await start())
-    await wire.send(head("Expect: 100-continue", "Content-Length: 2", line=f"POST {path} HTTP/1.1"))
-    answer = await wire.answer()
-    assert answer.status in {200, 404}
-    assert answer.headers["connection"] == "close"
-
-
 async def test_other_expectations_fail(start: Start, connect: Connect) -> None:
     wire = await connect(await start())
     await wire.send(head("Expect: miracles", "Content-Length: 0"))
@@ -403,59 +234,3 @@ async def test_an_upgrade_is_ignored(start: Start, connect: Connect) -> None:
     wire = await connect(await start())
     await wire.send(head("Connection: Upgrade", "Upgrade: websocket", "Content-Length: 2") + b"ok")
     assert (await wire.answer()).body == b"ok"
-
-
-async def test_a_stopped_listener_finishes_what_is_under_way(start: Start, connect: Connect) -> None:
-    entered, leave = asyncio.Event(), asyncio.Event()
-
-    async def wait(_: web.BaseRequest) -> web.StreamResponse:
-        entered.set()
-        await leave.wait()
-        return web.Response(text="done")
-
-    listener = await start(wait)
-    busy, idle = await connect(listener), await connect(listener)
-    await busy.send(head("Content-Length: 0"))
-    await entered.wait()
-    listener.stop_listening()
-    with pytest.raises(ConnectionRefusedError):
-        await connect(listener)
-    stopping = asyncio.create_task(listener.stop(10))
-    assert await idle.closed()
-    leave.set()
-    answer = await busy.answer()
-    assert (answer.body, answer.headers["connection"]) == (b"done", "close")
-    assert await busy.closed()
-    await stopping
-    await listener.stop(10)
-
-
-async def test_a_kept_connection_is_answered_and_closed_once_listening_has_stopped(
-    start: Start, connect: Connect
-) -> None:
-    listener = await start()
-    kept, idle = await connect(listener), await connect(listener)
-    await kept.send(head("Content-Length: 0"))
-    await kept.answer()
-    listener.stop_listening()
-    await kept.send(head("Content-Length: 2") + b"ok")
-    answer = await kept.answer()
-    assert (answer.body, answer.headers["connection"]) == (b"ok", "close")
-    assert await kept.closed()
-    assert await idle.closed()
-
-
-async def test_a_handler_that_hangs_is_ended_after_the_grace(start: Start, connect: Connect) -> None:
-    entered = asyncio.Event()
-
-    async def hang(_: web.BaseRequest) -> web.StreamResponse:
-        entered.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    listener = await start(hang)
-    wire = await connect(listener)
-    await wire.send(head("Content-Length: 0"))
-    await entered.wait()
-    await listener.stop(0.05)
-    assert await wire.closed()

@@ -20,7 +20,8 @@ from sidecar.telemetry.log import make_log
 from sidecar.web.body import read_body
 from sidecar.web.protocol import ProblemProtocol
 from sidecar.web.tls import ServerTls
-from tests.integration.http.test_listeners_raw import BAD_SHAPES, MARK
+from tests.integration.http.echoing import MARK
+from tests.integration.http.test_listeners_raw import BAD_SHAPES
 from tests.integration.http.wire import Listeners, head
 from tests.tls_files import Files, client
 

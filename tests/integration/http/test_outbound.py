@@ -2,10 +2,8 @@
 
 import asyncio
 import socket
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,112 +12,29 @@ from aiohttp import web
 from sidecar.outbound.exchange import USER_AGENT
 from sidecar.outbound.requests import Failure, FailureKind, Reply, send
 from sidecar.outbound.sessions import service_session, webhook_session
-
-TLS = Path(__file__).parent / "tls"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Server = Callable[..., Awaitable[int]]
+from tests.integration.http.scripted import (
+    OK,
+    Script,
+    Server,
+    call,
+    drip,
+    reply,
+    reset,
+    serving_scripts,
+    silent,
+)
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    """Start raw servers that run a script for each connection, once a request's head is read."""
-    servers: list[asyncio.Server] = []
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def start(script: Script, *, tls: ssl.SSLContext | None = None, read_head: bool = True) -> int:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                if read_head:
-                    await reader.readuntil(b"\r\n\r\n")
-                await script(reader, writer)
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass  # some clients here go away on purpose
-            finally:
-                writer.close()
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            tasks.add(asyncio.get_running_loop().create_task(serve(reader, writer)))
-
-        servers.append(await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls))
-        port: int = servers[-1].sockets[0].getsockname()[1]
-        return port
-
-    yield start
-    for running in servers:
-        running.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async with serving_scripts() as start:
+        yield start
 
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with service_session(connect_timeout=60) as opened:
         yield opened
-
-
-async def call(
-    session: aiohttp.ClientSession,
-    port: int,
-    *,
-    method: str = "POST",
-    host: str = "127.0.0.1",
-    scheme: str = "http",
-    path: str = "/x",
-    headers: Sequence[tuple[str, str]] = (),
-    body: bytes = b"{}",
-    timeout: float = 60,
-    max_response: int = 4096,
-) -> Reply | Failure:
-    return await send(
-        session,
-        method=method,
-        url=f"{scheme}://{host}:{port}{path}",
-        headers=headers,
-        body=body,
-        timeout=timeout,
-        max_response=max_response,
-    )
-
-
-def reply(data: bytes) -> Script:
-    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-        await writer.drain()
-
-    return script
-
-
-def badly_chunked(seen: asyncio.Event) -> Script:
-    """Send a good chunk; and a bad one when ``seen`` tells that the client has the first."""
-
-    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-        await seen.wait()
-        writer.write(b"zz\r\n")
-        await writer.drain()
-
-    return script
-
-
-def drip(begin: bytes, drop: bytes) -> Script:
-    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(begin)
-        while True:
-            writer.write(drop)
-            await writer.drain()
-            await asyncio.sleep(0.01)
-
-    return script
-
-
-async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
-async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
 
 
 async def test_a_request_arrives_as_given_and_the_answer_comes_back_raw(session: aiohttp.ClientSession) -> None:
@@ -287,77 +202,6 @@ async def test_a_kept_connection_that_breaks_is_not_sent_twice(session: aiohttp.
     assert len(heads) == 1
 
 
-HUGE = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
-BROKEN_BODIES = {
-    "huge": (drip(HUGE, b"a" * 65_536), Reply(200, (), b"a" * 10, truncated=True)),
-    "endless": (drip(b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 65_536), Reply(200, (), b"a" * 10, truncated=True)),
-    "a little too large": (
-        reply(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + b"a" * 11),
-        Reply(200, (), b"a" * 10, truncated=True),
-    ),
-    "just small enough": (
-        reply(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + b"a" * 10),
-        Reply(200, (), b"a" * 10),
-    ),
-    "stalled": (drip(HUGE + b"abc", b""), Reply(200, (), b"abc", truncated=True, broken=FailureKind.TIMEOUT)),
-    "cut off": (reply(HUGE + b"abc"), Reply(200, (), b"abc", truncated=True, broken=FailureKind.RESET)),
-}
-
-
-@pytest.mark.parametrize(("script", "expected"), BROKEN_BODIES.values(), ids=BROKEN_BODIES.keys())
-async def test_a_body_that_does_not_end_well_is_bounded_and_its_status_stands(
-    script: Script, expected: Reply, session: aiohttp.ClientSession, server: Server
-) -> None:
-    patience = 1 if expected.broken is FailureKind.TIMEOUT else 60
-    answer = await call(session, await server(script), timeout=patience, max_response=10)
-    assert isinstance(answer, Reply)
-    assert (answer.status, answer.body, answer.truncated) == (expected.status, expected.body, expected.truncated)
-    assert answer.broken == expected.broken
-
-
-async def test_a_chunk_that_cannot_be_read_ends_the_body(session: aiohttp.ClientSession, server: Server) -> None:
-    seen = asyncio.Event()
-    response = asyncio.create_task(call(session, await server(badly_chunked(seen)), timeout=2))
-    asyncio.get_running_loop().call_later(0.5, seen.set)
-    answer = await response
-    assert isinstance(answer, Reply)
-    assert (answer.status, answer.body, answer.truncated) == (200, b"abc", True)
-    assert answer.broken is not None
-
-
-async def test_a_connection_whose_answer_was_not_read_to_its_end_is_closed(
-    session: aiohttp.ClientSession, server: Server
-) -> None:
-    closed = asyncio.Event()
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(HUGE + b"a" * 100)
-        await reader.readexactly(2)
-        await reader.read()
-        closed.set()
-
-    await call(session, await server(script), max_response=10)
-    await closed.wait()
-
-
-async def test_a_connection_whose_request_was_not_taken_to_its_end_is_not_used_again(
-    session: aiohttp.ClientSession, server: Server
-) -> None:
-    connections: list[asyncio.StreamWriter] = []
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.append(writer)
-        await reply(OK)(reader, writer)
-        await asyncio.Event().wait()  # it reads no further
-
-    port = await server(script)
-    for _ in range(2):
-        answer = await call(session, port, body=b"a" * 32_000_000)
-        assert isinstance(answer, Reply)
-        assert answer.status == 200
-    assert len(connections) == 2
-
-
 async def test_interim_answers_are_passed_over(session: aiohttp.ClientSession, server: Server) -> None:
     port = await server(reply(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK))
     answer = await call(session, port)
@@ -376,34 +220,6 @@ async def test_a_url_without_a_path_goes_to_its_own_host(session: aiohttp.Client
     for path in ("/", "", "?a=/b", "/c?d#e"):  # the first makes the origin known
         assert isinstance(await call(session, port, path=path), Reply)
     assert lines == [b"POST / HTTP/1.1", b"POST / HTTP/1.1", b"POST /?a=/b HTTP/1.1", b"POST /c?d HTTP/1.1"]
-
-
-def server_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "server.pem", TLS / "server.key")
-    return context
-
-
-async def test_a_certificate_of_an_unknown_authority_sent_nothing(
-    session: aiohttp.ClientSession, server: Server
-) -> None:
-    port = await server(reply(OK), tls=server_context())
-    answer = await call(session, port, scheme="https", host="localhost")
-    assert answer == Failure(FailureKind.TLS, sent=False)
-
-
-async def test_a_certificate_counts_for_its_host_only(server: Server) -> None:
-    port = await server(reply(OK), tls=server_context())
-    async with service_session(connect_timeout=60, ca_file=TLS / "ca.pem") as session:
-        good = await call(session, port, scheme="https", host="localhost")
-        assert isinstance(good, Reply)
-        wrong = await call(session, port, scheme="https", host="127.0.0.1")
-        assert wrong == Failure(FailureKind.TLS, sent=False)
-
-
-async def test_tls_towards_a_plain_server_sent_nothing(session: aiohttp.ClientSession, server: Server) -> None:
-    port = await server(reply(b"HTTP/1.1 400 Bad Request\r\n\r\n"), read_head=False)
-    assert await call(session, port, scheme="https") == Failure(FailureKind.TLS, sent=False)
 
 
 async def test_the_environment_s_proxy_is_not_used(
