@@ -40,11 +40,11 @@ chaos: $(READY) ## Ten seeds of every fault under load, with an oracle, and the 
 	CHAOS_SEEDS=$${CHAOS_SEEDS:-1-10} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-2} $(BIN)/pytest tests/chaos --log-cli-level=INFO
 	LEDGER_EXAMPLES=$${LEDGER_EXAMPLES:-1000} $(BIN)/pytest tests/integration/ledger_model
 
-bench: $(READY) ## The benchmark tables, in one run: results in bench.json, pictures in bench.svg; three quarters of an hour
-	$(BIN)/python -m benchmarks --json bench.json --picture bench.svg
+bench: $(READY) ## The benchmark tables, in one run: also as bench.json, bench.md and bench.svg; half an hour
+	$(BIN)/python -m benchmarks --json bench.json --markdown bench.md --picture bench.svg
 
 soak: $(READY) ## An even load for MINUTES (10) at RATE (200) jobs a second: memory, times, dead rows, indexes
-	$(BIN)/python -m benchmarks soak --minutes $(MINUTES) --rate $(RATE) --json soak.json --picture soak.svg
+	$(BIN)/python -m benchmarks soak --minutes $(MINUTES) --rate $(RATE) --json soak.json --markdown soak.md --picture soak.svg
 
 format: $(READY) ## Format and mend what can be mended
 	$(BIN)/ruff format .

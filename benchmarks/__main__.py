@@ -23,6 +23,7 @@ from benchmarks.flow.offered import measure_offered
 from benchmarks.flow.shapes import Plan as ShapesPlan
 from benchmarks.flow.shapes import measure_shapes
 from benchmarks.kit.database import connection, standing
+from benchmarks.kit.markdown import write_markdown
 from benchmarks.kit.picture import write_picture
 from benchmarks.kit.report import Report, Tell
 from benchmarks.kit.rows import all_hold
@@ -99,6 +100,8 @@ async def measure(directory: Path, options: argparse.Namespace, console: Console
             shutil.rmtree(place, ignore_errors=True)
     if options.json is not None:
         write_json(options.json, machine, reports)
+    if options.markdown is not None:
+        write_markdown(options.markdown, machine, list(reports.values()))
     if options.picture is not None:
         write_picture(options.picture, list(reports.values()))
     return reports

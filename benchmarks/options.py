@@ -31,6 +31,7 @@ def read_options(arguments: list[str], sections: tuple[str, ...], usual: tuple[s
     add("--minutes", type=float, default=10.0, help="length of the soak")
     add("--rate", type=float, default=200.0, help="jobs a second of the soak")
     add("--json", type=Path, metavar="FILE", help="write everything measured to FILE")
+    add("--markdown", type=Path, metavar="FILE", help="write the tables to FILE, as docs/benchmarks.md has them")
     add("--picture", type=Path, metavar="FILE", help="draw everything measured to FILE, an SVG")
     add("--strict", action="store_true", help="exit 1 when a target is missed")
     return parser.parse_args(arguments)

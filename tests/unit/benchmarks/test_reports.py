@@ -12,6 +12,7 @@ from benchmarks.flow.offered import column_of
 from benchmarks.flow.offered import report as offered_report
 from benchmarks.flow.shapes import CORES, SHAPES, WORKERS, gain
 from benchmarks.flow.shapes import report as shapes_report
+from benchmarks.kit.markdown import write_markdown
 from benchmarks.kit.picture import write_picture
 from benchmarks.kit.report import Report
 from benchmarks.kit.rows import all_hold
@@ -148,3 +149,15 @@ def test_everything_is_drawn_as_one_picture(tmp_path: Path) -> None:
     page = ET.parse(tmp_path / "result.svg").getroot()
     axes = [one for one in page.iter() if str(one.get("id")).startswith("axes_")]
     assert len(axes) == sum(len(report.charts) for report in reports.values())
+
+
+def test_everything_is_written_for_the_documentation(tmp_path: Path) -> None:
+    write_markdown(tmp_path / "result.md", {"machine": "2 x"}, [make_report(cpu=0.36), recovered(FAULTS[0], lost=1)])
+    lines = (tmp_path / "result.md").read_text().splitlines()
+    assert lines[0] == "- machine: 2 x"
+    assert lines.count("") == 4
+    ratio = "| CPU per job, sidecar to relay | **1.80 (1.80 to 1.80)** | <= 1.70 | **missed** |"
+    assert ratio in lines
+    assert lines[-1].endswith("| **1** | <= 17 s, none lost | **missed** |")
+    tables = [line.count("|") for line in lines if line.startswith("|")]
+    assert len(set(tables)) == 2  # each line of a table has as many cells
