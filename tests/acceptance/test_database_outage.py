@@ -43,7 +43,7 @@ async def test_a_callback_that_meets_an_outage_is_taken_when_it_is_repeated(
     with ending(replica), running(postgres):
         await replica.start()
         accepted = await world.submit(f"{replica.ports.gateway_url}/load/1/each")
-        (call,) = world.services.called("billing")
+        (call,) = await wait_until(lambda: world.services.called("billing"), "the call")
         postgres.kill()
         refused = await world.client.send("POST", call.callback_url, body=b"the result")
         assert (refused.status, refused.problem["code"]) == (503, "database_unavailable")

@@ -14,7 +14,7 @@ from aiohttp import ClientError, ClientSession, TCPConnector, web
 from tests.acceptance.harness.http import Answer
 from tests.acceptance.harness.replica import Replica, ending, run_command
 from tests.acceptance.harness.site import Ports, make_settings, route, service
-from tests.acceptance.harness.waiting import ask_until
+from tests.acceptance.harness.waiting import ask_until, wait_until
 from tests.acceptance.harness.world import Places, World, named
 from tests.tls_files import Files, client
 from tests.unit.tokens import DIALECT, ISSUER, claims, jwk, jwks, plain64, rsa_key, token
@@ -111,7 +111,8 @@ async def test_a_gateway_with_its_certificate_is_served_over_tls_from_request_to
         assert (refused.status, refused.problem["code"]) == (401, "unauthorized")
         with pytest.raises((ClientError, ConnectionError)):
             await site.send(site.ports.gateway, "/one", headers=ask)
-        callback = world.services.called("billing")[0].callback_url
+        (call,) = await wait_until(lambda: world.services.called("billing"), "the call")
+        callback = call.callback_url
         assert callback.startswith(f"https://127.0.0.1:{site.ports.callbacks}/callbacks/")
         path = "/" + callback.partition("://")[2].partition("/")[2]
         assert (await site.send(site.ports.callbacks, path, body=b"done")).status == 202
@@ -163,7 +164,8 @@ async def test_an_application_is_known_by_the_gateways_jwt_and_by_nothing_that_a
         assert answer.status == 202, answer
         job = f"/_jobs/{answer.headers['x-job-id']}"
         assert answer.json["links"]["self"] == f"https://gw.example/orders/1.0{job}"
-        assert world.services.called("billing")[0].headers["x-jwt-assertion"]  # verified, so services may have it
+        (call,) = await wait_until(lambda: world.services.called("billing"), "the call")
+        assert call.headers["x-jwt-assertion"]  # verified, so services may have it
         keys.away = True
         assert (await ask(token(shop), job, method="GET")).status == 200  # the keys that are known go on
         assert (await ask(token(rival), job, method="GET", x_api_application="12")).status == 404

@@ -15,13 +15,14 @@ from sidecar.kit.die_with_parent import dying_with_parent
 from tests.acceptance.harness.http import Answer
 from tests.acceptance.harness.replica import Replica
 from tests.acceptance.harness.site import GATEWAY_KEY, Ports, make_settings
-from tests.acceptance.harness.waiting import PATIENCE, wait_until
+from tests.acceptance.harness.waiting import wait_until
 from tests.acceptance.harness.world import Places, World, named, open_world
 from tests.conftest import ENGINE, execute, run
 from tests.wso2.engine.maven import environment, synapse_classpath
 from tests.wso2.engine.synapse import Synapse
 from tests.wso2.variants import KEY_PROPERTY, Addresses, demo_routes, gateway_definitions
 
+STARTING = 240.0  # seconds; a Java virtual machine on a slow one
 RecordProperty = Callable[[str, object], None]
 
 CALLER = {"content-type": "application/json", "x-test-application": "17", "x-test-key-type": "PRODUCTION"}
@@ -100,7 +101,7 @@ def gateway_replica(
 ) -> Iterator[Replica]:
     """A sidecar that believes the engine only; it starts while the engine does."""
     settings = make_settings(gateway_database, sidecar_ports, demo_routes(places, engine.url), secret=True)
-    settings["gateway"]["public_url"] = engine.url
+    settings["gateway"] |= {"public_url": engine.url, "wait": "20s", "max_wait": "30s"}
     replica = Replica(tmp_path_factory.mktemp("sidecar"), sidecar_ports, settings, name="behind-synapse")
     replica.spawn()
     try:
@@ -120,7 +121,7 @@ async def gateway(
         world.other.behaviours["backend"] = world.other.responds(lambda _: b"from the backend")
         world.other.behaviours["sandbox"] = world.other.responds(lambda _: b"from the sandbox")
         await gateway_replica.until_ready()
-        await wait_until(engine.ready, "the engine has started")
+        await wait_until(engine.ready, "the engine has started", timeout=STARTING)
         yield Gateway(engine, gateway_replica, world, places)
 
 
@@ -134,7 +135,7 @@ async def run_program(*command: str, env: Mapping[str, str] | None = None) -> tu
         env=environment() | dict(env or {}),
     )
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(STARTING):
             printed, _ = await process.communicate()
     finally:
         if process.returncode is None:
