@@ -213,16 +213,7 @@ class Stages:
     def _make_deliver(self, parts: Parts, endpoints: EndpointRule, bodies: Bodies | None) -> Deliver:
         webhook, retry = parts.settings.webhook, parts.settings.retry
         guarded = Guarded(parts.egress, told=refusal_teller(log=parts.log, metrics=parts.metrics))
-        store = None
-        if bodies is not None:
-            store = MessageStore(
-                bodies,
-                names=parts.ledger.objects,
-                shapes=self._shapes,
-                uploads=parts.uploads,
-                guarded=guarded,
-                upload_timeout=UPLOAD_TIMEOUT,
-            )
+        store = None if bodies is None else self._make_message_store(parts, bodies, guarded)
         exchange = make_exchange(
             parts.settings,
             session=parts.webhooks,
@@ -256,6 +247,16 @@ class Stages:
             log=parts.log,
             metrics=parts.metrics,
             on_room=self._deliver_has_room,
+        )
+
+    def _make_message_store(self, parts: Parts, bodies: Bodies, guarded: Guarded) -> MessageStore:
+        return MessageStore(
+            bodies,
+            names=parts.ledger.objects,
+            shapes=self._shapes,
+            uploads=parts.uploads,
+            guarded=guarded,
+            upload_timeout=UPLOAD_TIMEOUT,
         )
 
     def _deliver_has_room(self) -> None:
