@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 
 from sidecar.kit.die_with_parent import dying_with_parent
 
-PATIENCE = 90.0  # seconds; a bound for a hung process, not a claim
+PATIENCE = 240.0  # seconds; a bound for a hung process, not a claim
 TOUR_ENDED = "tour: 8 of 8 messages received"
 
 

@@ -90,7 +90,7 @@ def test_it_dies_with_a_parent_that_was_killed_and_starts_again(directory: Path)
             parent.send_signal(signal.SIGKILL)
     with EmbeddedPostgres(place) as again:
         assert again.pid != postmaster.pid
-        postmaster.wait(timeout=30)
+        postmaster.wait(timeout=60)
 
 
 def test_a_taken_port_is_told_with_the_words_of_postgres(server: EmbeddedPostgres, directory: Path) -> None:

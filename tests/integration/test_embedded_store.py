@@ -82,7 +82,7 @@ def test_it_dies_with_a_parent_that_was_killed(directory: Path) -> None:
             child = psutil.Process(int(parent.stdout.readline().split()[0]))
         finally:
             parent.send_signal(signal.SIGKILL)
-    psutil.wait_procs([child], timeout=30)
+    psutil.wait_procs([child], timeout=60)
     assert not child.is_running()
 
 
