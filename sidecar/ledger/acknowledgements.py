@@ -34,7 +34,7 @@ class Acknowledgements:
         self._queue = queue
         self._registry = registry
         self._held: dict[tuple[UUID, str], tuple[float, Release, Lost]] = {}  # oldest first, by their time
-        self._storing: set[asyncio.Future[bool]] = set()
+        self._storing: dict[asyncio.Future[bool], UUID] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._loop = queue.loop
 
@@ -54,6 +54,11 @@ class Acknowledgements:
         if held is not None:
             self._registry.drop("invocation", job_id, service, held[1].claim)
 
+    def status_of(self, job_id: UUID, service: str) -> int | None:
+        """Tell the status of an acknowledgement that still waits: its outcome is to be stored with it."""
+        held = self._held.get((job_id, service))
+        return None if held is None else held[1].status
+
     def hurry(self) -> None:
         """Let nothing wait any longer."""
         held, self._held = self._held, {}
@@ -61,17 +66,18 @@ class Acknowledgements:
             self._store(release, lost)
 
     async def settle(self, within: float) -> None:
-        """Store everything, within so many seconds."""
+        """Store everything, within so many seconds; a database that is away is not waited for."""
         self.hurry()
-        await self._until_stored(within)
+        if self._storing and self._queue.up:
+            await asyncio.wait(self._storing, timeout=within)
 
     async def tell(self, job_id: UUID) -> None:
         """Store those of one job, about which somebody asks; whoever was told of them must not read less than that."""
-        asked = [key for key in self._held if key[0] == job_id]
-        for key in asked:
+        for key in [key for key in self._held if key[0] == job_id]:
             self._store(*self._held.pop(key)[1:])
-        if asked:
-            await self._until_stored(READABLE)
+        storing = [commit for commit, job in self._storing.items() if job == job_id]
+        if storing:
+            await asyncio.wait(storing, timeout=READABLE)
 
     def _store_due(self) -> None:
         self._timer = None
@@ -84,21 +90,17 @@ class Acknowledgements:
             del self._held[key]
             self._store(release, lost)
 
-    async def _until_stored(self, within: float) -> None:
-        if self._storing:
-            await asyncio.wait(self._storing, timeout=within)
-
     def _store(self, release: Release, lost: Lost) -> None:
         try:
             storing = self._queue.submit(release)
         except LedgerError as error:
             self._lose(release, lost, error)
             return
-        self._storing.add(storing)
+        self._storing[storing] = release.job_id
         storing.add_done_callback(lambda done: self._stored(done, release, lost))
 
     def _stored(self, done: "asyncio.Future[bool]", release: Release, lost: Lost) -> None:
-        self._storing.discard(done)
+        self._storing.pop(done, None)
         if not done.cancelled() and isinstance(error := done.exception(), LedgerError):
             self._lose(release, lost, error)
 

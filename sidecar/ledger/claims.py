@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
+
+from zstandard import ZstdError
 
 from sidecar.ledger.bounds import Horizon, LowWater
 from sidecar.ledger.link import Rows
@@ -12,13 +14,24 @@ from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.packing import unpack
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
+from sidecar.ledger.stats import LedgerStats
 from sidecar.model.delivery import Delivery
 from sidecar.model.invocation import Invocation
 from sidecar.model.outcome import MessageKind, ResultStatus
 from sidecar.model.route import ServiceCall
 
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
 MAX_BYTES = 16 << 20  # bodies in one claim
 PAGE = 500  # names in one step of a skip scan
+
+
+class Build(Protocol[T_co]):
+    """Makes a value of a claimed row."""
+
+    def __call__(self, row: Mapping[str, Any], /, *, worker: int) -> T_co:
+        """Build it, as the property of this worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +81,14 @@ class Claims:
         """Claim due invocations: of each service key at most its free slots. They count as held."""
         worker = self._ownership.worker
         rows = await self._invocations.claim(free, worker=worker, max_bytes=max_bytes)
-        found = [claimed_invocation(row, worker=worker) for row in rows]
+        found = readable(rows, claimed_invocation, worker=worker, stats=self._ownership.stats)
         return found if self._ownership.holding(found, worker=worker) else []
 
     async def deliveries(self, free: Mapping[str, int], *, max_bytes: int = MAX_BYTES) -> list[Delivery]:
         """Claim due deliveries: of each endpoint at most its free slots. They count as held."""
         worker = self._ownership.worker
         rows = await self._deliveries.claim(free, worker=worker, max_bytes=max_bytes)
-        found = [claimed_delivery(row, worker=worker) for row in rows]
+        found = readable(rows, claimed_delivery, worker=worker, stats=self._ownership.stats)
         return found if self._ownership.holding(found, worker=worker) else []
 
     async def service_keys(self, cursor: str = "", *, limit: int = PAGE) -> WorkPage:
@@ -87,6 +100,20 @@ class Claims:
         """Tell which endpoints have due deliveries."""
         lo, hi = await self._horizon.bounds()
         return work_page(await self._pool.fetch(self._queries.endpoints_with_work, lo, hi, cursor, limit), limit)
+
+
+def readable(rows: Rows, build: Build[T], *, worker: int, stats: LedgerStats) -> list[T]:
+    """Build what can be built of claimed rows.
+
+    One that is damaged fails alone: nobody holds it, so that it is freed again and parked in the end.
+    """
+    found: list[T] = []
+    for row in rows:
+        try:
+            found.append(build(row, worker=worker))
+        except (ValueError, ZstdError):
+            stats.rejected["claim"] += 1
+    return found
 
 
 def work_page(rows: Rows, limit: int) -> WorkPage:

@@ -13,7 +13,7 @@ from sidecar.model.delivery import Delivery
 from sidecar.model.invocation import Invocation
 from sidecar.model.retry import Retry
 
-SETTLE = 5.0  # seconds at most for what is to be stored before everything else is given back
+SETTLE = 5.0  # seconds at most for acknowledgements to be stored before everything else is given back
 
 
 class Duties:

@@ -80,6 +80,11 @@ class Queue(Generic[I, R]):
         self._lane = lane
         self.loop = lane.loop
 
+    @property
+    def up(self) -> bool:
+        """Whether its lane has a connection, as far as anyone knows."""
+        return self._lane.link.up
+
     def submit(self, item: I) -> "asyncio.Future[R]":
         """Put an item into the next batch; the future's cancellation does not take it out again.
 

@@ -89,10 +89,10 @@ class Ledger(Duties):
         self._release: Queue[Release, bool] = self._hot.queue(
             FencedKind("release", query=queries.release, table="invocation", results=won, registry=held)
         )
-        self._acknowledgements = Acknowledgements(self._release, held)
-        over = self._acknowledgements.overtaken
-        accept, record = AcceptKind(queries, ownership), RecordKind(queries, ownership, patient=False, over=over)
-        keep = RecordKind(queries, ownership, patient=True, over=over)
+        self._acknowledgements = waiting = Acknowledgements(self._release, held)
+        accept = AcceptKind(queries, ownership)
+        record = RecordKind(queries, ownership, patient=False, acknowledgements=waiting)
+        keep = RecordKind(queries, ownership, patient=True, acknowledgements=waiting)
         self._record, self._record_large = self._hot.queue(record), self._large.queue(record)
         self._keep, self._keep_large = self._hot.queue(keep), self._large.queue(keep)
         self._accept: Queue[NewJob, Stored | KeyTaken] = self._hot.queue(accept)

@@ -1,9 +1,10 @@
 """Recording outcomes: the one way in which an invocation ends."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from sidecar.ledger.acknowledgements import Acknowledgements
 from sidecar.ledger.batch import as_json
 from sidecar.ledger.group_commit import Again
 from sidecar.ledger.link import Link, Rows
@@ -23,16 +24,16 @@ class RecordKind:
         queries: The statements.
         ownership: Who this process is, and where messages go.
         patient: Whether outcomes wait for a database that is away.
-        over: Told of each invocation that has ended.
+        acknowledgements: Those that may still wait for their outcomes; told of each that has come.
     """
 
     name = "record"
 
     def __init__(
-        self, queries: Queries, ownership: Ownership, *, patient: bool, over: Callable[[UUID, str], None]
+        self, queries: Queries, ownership: Ownership, *, patient: bool, acknowledgements: Acknowledgements
     ) -> None:
         self.patient = patient
-        self._over = over
+        self._acknowledgements = acknowledgements
         self._queries = queries
         self._ownership = ownership
         self._outcomes = ownership.stats.outcomes
@@ -59,7 +60,7 @@ class RecordKind:
         headers = [item.headers for item in items]
         bodies, packed = zip(*(self._packing.pack(item.body) for item in items), strict=True)
         full = list(self._ownership.full_endpoints())
-        cells = as_json(list(map(outcome_row, items, packed)))
+        cells = as_json(list(map(outcome_row, items, packed, map(self._code, items))))
         rows = await link.fetch(self._queries.record, lo, hi, worker, full, ids, cells, headers, bodies, digests)
         results: list[Recorded | Again | LedgerError | None] = [None] * len(items)
         messages: list[Delivery] = []
@@ -72,7 +73,7 @@ class RecordKind:
                 )
                 won = items[place - 1]
                 self._outcomes[won.outcome] += 1
-                self._over(won.job_id, won.service)
+                self._acknowledgements.overtaken(won.job_id, won.service)
             if row["worker"] is not None:
                 messages.append(delivery(row, None if place is None else items[place - 1]))
         self._drop(items)
@@ -83,6 +84,11 @@ class RecordKind:
             for place, verdict in zip(losers, verdicts, strict=True):
                 results[place] = verdict
         return [result for result in results if result is not None]
+
+    def _code(self, item: Outcome) -> int | None:
+        if item.status_code is not None:
+            return item.status_code
+        return self._acknowledgements.status_of(item.job_id, item.service)
 
     def _drop(self, items: Sequence[Outcome]) -> None:
         drop = self._ownership.registry.drop
@@ -102,7 +108,7 @@ class RecordKind:
         return [verdict(found.get(place), digest) for place, digest in enumerate(digests)]
 
 
-def outcome_row(item: Outcome, packed: bool) -> Mapping[str, object]:  # noqa: FBT001 - mapped over
+def outcome_row(item: Outcome, packed: bool, code: int | None) -> Mapping[str, object]:  # noqa: FBT001 - mapped over
     """Tell the plain cells of an outcome."""
     row = {
         "job_id": item.job_id,
@@ -111,7 +117,7 @@ def outcome_row(item: Outcome, packed: bool) -> Mapping[str, object]:  # noqa: F
         "status": item.status,
         "kind": item.kind,
         "reason": item.reason,
-        "code": item.status_code,
+        "code": code,
     }
     if item.fence is not None:
         row |= {"worker": item.fence.worker, "claim": item.fence.claim}

@@ -17,7 +17,7 @@ class Packing:
     """Compresses; one for each thread, since the compressor keeps its memory."""
 
     def __init__(self) -> None:
-        self._press = zstandard.ZstdCompressor(level=LEVEL)
+        self._press = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
 
     def pack(self, body: bytes) -> tuple[bytes, bool]:
         """Return what is to be stored, and whether that is compressed."""
@@ -34,4 +34,4 @@ def unpack(body: bytes, packed: bool | None) -> bytes:  # noqa: FBT001 - the two
     Raises:
         zstandard.ZstdError: The stored bytes were damaged.
     """
-    return zstandard.decompress(body, max_output_size=MOST) if packed else body
+    return zstandard.decompress(body, max_output_size=MOST) if packed and body else body

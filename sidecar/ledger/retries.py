@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sidecar.ledger.bounds import Horizon
-from sidecar.ledger.claims import PAGE, DueScan, WorkPage, work_page
+from sidecar.ledger.claims import PAGE, DueScan, WorkPage, readable, work_page
 from sidecar.ledger.group_commit import Lane, Queue
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.packing import unpack
@@ -56,7 +56,7 @@ class Retries:
         """Claim due retries: of each endpoint at most its free slots. They count as held."""
         worker = self._ownership.worker
         rows = await self._due.claim(free, worker=worker)
-        found = [claimed_retry(row, worker=worker) for row in rows]
+        found = readable(rows, claimed_retry, worker=worker, stats=self._stats)
         return found if self._ownership.holding(found, worker=worker) else []
 
     async def endpoints_with_work(self, cursor: str = "") -> WorkPage:

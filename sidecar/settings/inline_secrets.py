@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -23,7 +23,7 @@ def inline_secrets(settings: Settings, data: Mapping[str, Any]) -> Iterator[str]
             " or give it by the environment"
         )
     dsn = _below(data.get("database"), "dsn")
-    if isinstance(dsn, str) and urlsplit(dsn).password:
+    if isinstance(dsn, str) and _holds_password(dsn):
         yield "database.dsn: leave the password out of it, and name its file by password_file"
 
 
@@ -39,6 +39,14 @@ def _names(section: BaseModel, data: Mapping[str, Any], place: str) -> Iterator[
             for number, (one, part) in enumerate(zip(value, given, strict=False)):  # the environment may have more
                 if isinstance(one, Section) and isinstance(part, Mapping):
                     yield from _names(one, part, f"{place}{key}[{number}].")
+
+
+def _holds_password(dsn: str) -> bool:
+    try:
+        url = urlsplit(dsn)
+    except ValueError:  # the environment has another one, or the settings were refused
+        return False
+    return bool(url.password) or not {"password", "sslpassword"}.isdisjoint(parse_qs(url.query))
 
 
 def _secret(value: object) -> bool:

@@ -61,10 +61,18 @@ class LogBuffer:
             if not lines:
                 return
             try:
-                self._stream.write(text)
+                self._write(memoryview(text))
                 self._stream.flush()
             except (OSError, ValueError):
                 self.lost += lines
+
+    def _write(self, text: memoryview) -> None:
+        """Write all of it: a stream without a buffer (PYTHONUNBUFFERED) may take a part only."""
+        while text:
+            taken = self._stream.write(text)
+            if not taken:
+                raise BlockingIOError("the stream takes nothing now")
+            text = text[taken:]
 
     def _flush_soon(self) -> None:
         try:

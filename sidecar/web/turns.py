@@ -23,7 +23,11 @@ class InTurn(RequestHandler):
     async def start(self) -> None:
         """Answer requests until the connection ends."""
         while not self._force_close:
-            if not self._messages:
+            if self._messages:
+                await asyncio.sleep(0)  # a client that sends many at once lets the others have their turn
+                if self._force_close:
+                    break
+            else:
                 try:
                     self._waiter = self._loop.create_future()
                     await self._waiter

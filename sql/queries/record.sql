@@ -22,7 +22,9 @@ WITH c AS MATERIALIZED (
         attempts = i.attempts + (i.worker IS NOT NULL)::int,
         acknowledged_at = CASE WHEN c.outcome IN ('result', 'acknowledged') THEN coalesce(i.acknowledged_at, now())
                                ELSE i.acknowledged_at END,
-        last_status = coalesce(c.code, i.last_status),
+        -- What an acknowledgement that nobody stored would have replaced: no status is better than that of an earlier call.
+        last_status = CASE WHEN c.outcome = 'result' AND i.acknowledged_at IS NULL THEN c.code
+                           ELSE coalesce(c.code, i.last_status) END,
         last_reason = CASE WHEN c.outcome IN ('result', 'acknowledged') THEN c.reason
                            ELSE coalesce(c.reason, i.last_reason) END,
         finished_at = now()

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -192,3 +193,30 @@ def test_the_level_changes_while_it_runs_and_says_so() -> None:
         *("log.level_changed", "task.failed", "log.level_changed", "task.failed"),
     ]
     assert ["message" in str(line["exception"]) for line in lines if "exception" in line] == [True, False]
+
+
+class Dripping(io.RawIOBase):
+    """A stream without a buffer, as PYTHONUNBUFFERED makes it: it takes a few bytes at a time, nothing in the end."""
+
+    def __init__(self, room: int) -> None:
+        self.taken = b""
+        self.room = room
+
+    def write(self, data: Any) -> int | None:
+        part = bytes(data[: min(7, self.room)])
+        self.taken += part
+        self.room -= len(part)
+        return len(part) or None
+
+
+def test_a_stream_that_takes_a_part_gets_the_rest_too() -> None:
+    stream = Dripping(room=10_000)
+    buffer = LogBuffer(stream)  # type: ignore[arg-type]  # it can write
+    buffer.write(b"a line that is longer than seven bytes")
+    assert (stream.taken, buffer.lost) == (b"a line that is longer than seven bytes\n", 0)
+
+
+def test_lines_that_a_stream_does_not_take_are_counted() -> None:
+    buffer = LogBuffer(Dripping(room=10))  # type: ignore[arg-type]  # it can write
+    buffer.write(b"a line that is longer than ten bytes")
+    assert buffer.lost == 1

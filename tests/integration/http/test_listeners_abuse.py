@@ -65,6 +65,24 @@ async def echo(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response(body=await read_body(request, limit=100_000, idle_timeout=60))
 
 
+async def test_a_client_that_sends_many_requests_at_once_lets_others_have_their_turn(listeners: Listeners) -> None:
+    handled: list[str] = []
+    before_others: list[int] = []
+
+    async def answer_at_once(request: web.BaseRequest) -> web.StreamResponse:
+        if not handled:
+            asyncio.get_running_loop().call_soon(lambda: before_others.append(len(handled)))
+        handled.append(request.path)
+        return web.Response(status=404)
+
+    wire = await listeners.connect(await listeners.start(answer_at_once))
+    await wire.send(head(line="GET /x HTTP/1.1") * 1000)
+    for _ in range(1000):
+        assert (await wire.answer()).status == 404
+    assert len(handled) == 1000
+    assert before_others[0] < 5
+
+
 @pytest.mark.parametrize("frame", BROKEN_FRAMES.values(), ids=BROKEN_FRAMES.keys())
 async def test_a_broken_frame_is_refused_and_nothing_behind_it_is_taken_for_a_request(
     frame: bytes, listeners: Listeners

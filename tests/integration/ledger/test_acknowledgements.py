@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from sidecar.ledger import Ledger
 from sidecar.model.errors import LedgerError
 from sidecar.model.invocation import Invocation, Release
 from sidecar.model.job import ServiceView
 from sidecar.model.outcome import Verdict
+from sidecar.model.reasons import InvocationReason
 from tests.integration.ledger.kit import (
     SERVICE_KEY,
     Replica,
+    connection,
     make_job,
     make_release,
     make_result,
@@ -85,6 +89,32 @@ async def test_whoever_reads_a_job_finds_the_acknowledgement_that_its_caller_was
         (call,) = here.taker.calls
         acknowledge(here, call)
         assert (await service_of(here.ledger, call)).status == "invoked"
+
+
+async def test_an_acknowledgement_that_is_being_stored_is_waited_for_by_whoever_reads_its_job(database: str) -> None:
+    async with replica(database) as here, connection(database) as direct:
+        await stored(here.ledger, make_job(here.ledger))
+        (call,) = here.taker.calls
+        async with direct.transaction():
+            await direct.execute("SELECT FROM invocation WHERE job_id = $1 FOR UPDATE", call.job_id)
+            acknowledge(here, call)
+            here.ledger._acknowledgements.hurry()
+            reading = asyncio.create_task(service_of(here.ledger, call))
+        assert (await reading).status == "invoked"
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_job_never_shows_the_status_of_an_earlier_call(database: str, elsewhere: bool) -> None:  # noqa: FBT001
+    async with replica(database) as here, replica(database) as there:
+        await stored(here.ledger, make_job(here.ledger))
+        (first,) = here.taker.calls
+        assert await here.ledger.release(make_release(first, status=503, reason=InvocationReason.BUSY))
+        (second,) = await here.ledger.claim_invocations({SERVICE_KEY: 1})
+        acknowledge(here, second)
+        receiving = there if elsewhere else here
+        assert (await receiving.ledger.record(make_result(second.job_id))).verdict is Verdict.WON
+        service = await service_of(there.ledger, second)
+        assert (service.status, service.status_code) == ("succeeded", None if elsewhere else 202)
 
 
 async def test_an_orderly_end_stores_acknowledgements_before_it_gives_calls_back(database: str) -> None:

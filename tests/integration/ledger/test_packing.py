@@ -76,3 +76,17 @@ async def test_the_parts_of_an_aggregate_have_the_bodies_that_came(database: str
             "billing": RESULT,
             "noise": NOISE,
         }
+
+
+async def test_a_body_that_was_damaged_costs_nobody_else_a_claim(database: str) -> None:
+    async with replica(database) as here, connection(database) as direct:
+        broken = await stored(here.ledger, make_job(here.ledger, body=REQUEST))
+        whole = await stored(here.ledger, make_job(here.ledger, body=REQUEST))
+        await give_up(here)
+        await direct.execute(
+            "UPDATE payload SET body = set_byte(body, 40, 1 - get_byte(body, 40) / 255) WHERE job_id = $1",
+            broken.job_id,
+        )
+        assert [call.job_id for call in await here.ledger.claim_invocations({SERVICE_KEY: 5})] == [whole.job_id]
+        assert here.ledger.stats.rejected["claim"] == 1
+        assert not here.ledger.registry.holds("invocation", broken.job_id, "billing", 2)

@@ -40,7 +40,8 @@ def test_a_secret_in_the_file_is_named(name: str) -> None:
 
 
 def test_a_password_in_the_address_of_the_database_is_named() -> None:
-    assert names(make_data(database__dsn="postgresql://sidecar:hush@db/sidecar")) == ["database.dsn"]
+    for dsn in ("postgresql://sidecar:hush@db/sidecar", "postgresql://sidecar@db/sidecar?password=hush"):
+        assert names(make_data(database__dsn=dsn)) == ["database.dsn"]
 
 
 def test_files_and_what_the_environment_gives_are_no_secrets_in_the_file() -> None:
