@@ -119,7 +119,7 @@ class PerApplication(Section):
     running_jobs: int | None = Field(default=1000, ge=1)
     """Most jobs with a call or a message that has not ended, over all replicas; null is no limit."""
     stored: Annotated[Size, sized("1KiB", "1024TiB")] | None = 10 * GIB
-    """Most bytes stored for such jobs, requests and results, as they lie in Postgres and the store, a size; null likewise."""
+    """Most bytes that such jobs take, as they are stored in Postgres and the object store, a size; null likewise."""
     requests_per_second: float | None = Field(default=100, gt=0, le=1_000_000)
     """Most requests in a second to one process, however many processes there are; null likewise."""
 
