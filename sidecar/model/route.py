@@ -58,6 +58,8 @@ class ServiceCall:
     def told(self) -> dict[str, object]:
         """Tell what the ledger keeps of it, for orjson; what is as usual is left out."""
         told = {name: value for name, usual in _USUAL if (value := getattr(self, name)) != usual}
+        if _origin(self.url) == self.service_key:
+            del told["service_key"]
         return {"completion": self.completion, **told}
 
     @classmethod
@@ -74,9 +76,15 @@ class ServiceCall:
                 equals=failed_when.get("equals"),
             )
         data["completion"] = Completion(data["completion"])
+        data.setdefault("service_key", _origin(data["url"]))
         for name in ("strip_headers", "forward_headers"):
             data[name] = tuple(data.get(name, ()))
         return cls(**{name: data[name] for name in _NAMES if name in data})
+
+
+def _origin(url: str) -> str:
+    """Cut an absolute URL off behind its host."""
+    return "/".join(url.split("/", 3)[:3])
 
 
 _NAMES = tuple(field.name for field in fields(ServiceCall))

@@ -45,6 +45,18 @@ def test_what_is_as_usual_is_not_written_but_how_it_completes_is() -> None:
     assert orjson.loads(orjson.dumps(call.told())).keys() == {"service", "service_key", "url", "completion"}
 
 
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [("http://a:80/x/y?z=/1", False), ("http://a:80", False), ("https://[::1]:9443/s", True), ("http://a/x", True)],
+)
+def test_the_key_of_a_service_is_written_only_where_its_address_does_not_begin_with_it(
+    url: str, *, written: bool
+) -> None:
+    call = ServiceCall(service="a", service_key="http://a:80", url=url)
+    assert ("service_key" in call.told()) is written
+    assert ServiceCall.load(orjson.dumps(call.told())) == call
+
+
 @pytest.mark.parametrize("completion", list(Completion))
 def test_the_completion_is_read_as_what_it_is(completion: Completion) -> None:
     assert ServiceCall.load(orjson.dumps(make_call(completion=completion).told())).completion is completion
