@@ -1,9 +1,9 @@
 """One connection that comes back by itself."""
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import asyncpg
@@ -153,7 +153,7 @@ class Link:
                 await self.open()
             except LedgerUnavailable:
                 # Spread, so that a database that comes back does not meet all connections of all replicas at once.
-                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+                await asyncio.sleep(delay * SystemRandom().uniform(0.5, 1.0))
                 delay = min(2 * delay, LONGEST_DELAY)
             else:
                 return
