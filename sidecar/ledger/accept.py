@@ -22,6 +22,7 @@ class AcceptKind:
 
     name = "accept"
     patient = False
+    yields = False
 
     def __init__(self, queries: Queries, ownership: Ownership) -> None:
         self._queries = queries

@@ -28,6 +28,7 @@ class RecordKind:
     """
 
     name = "record"
+    yields = False
 
     def __init__(
         self, queries: Queries, ownership: Ownership, *, patient: bool, acknowledgements: Acknowledgements

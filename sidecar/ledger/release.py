@@ -44,6 +44,7 @@ class FencedKind(Generic[E, R]):
     """
 
     patient = True
+    yields = True
 
     def __init__(
         self,
