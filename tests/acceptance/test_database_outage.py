@@ -45,6 +45,7 @@ async def test_a_callback_that_meets_an_outage_is_taken_when_it_is_repeated(
         accepted = await world.submit(f"{replica.ports.gateway_url}/load/1/each")
         (call,) = await wait_until(lambda: world.services.called("billing"), "the call")
         postgres.kill()
+        await until_away(replica)
         refused = await world.client.send("POST", call.callback_url, body=b"the result")
         assert (refused.status, refused.problem["code"]) == (503, "database_unavailable")
         assert await replica.readiness() == 200
@@ -66,12 +67,18 @@ async def test_a_result_that_meets_an_outage_is_kept_until_it_can_be_stored(
         accepted = await world.submit(f"{replica.ports.gateway_url}/stock")
         await wait_until(lambda: services.called("stock"), "the call")
         postgres.kill()
+        await until_away(replica)
         gate.set()
         await wait_until(lambda: '"decision":"Answered"' in replica.log.read_text(), "the result, with nowhere to go")
         postgres.start()
         message = await world.message(accepted.headers["x-job-id"], "stock")
     assert (message.status, message.body) == ("succeeded", b"precious")
     assert len(services.called("stock")) == 1
+
+
+async def until_away(replica: Replica) -> None:
+    """Wait until the sidecar has lost its connections: what serves them outlives a killed Postgres by a moment."""
+    await wait_until(lambda: '"error":"the database is away"' in replica.log.read_text(), "the outage to be noticed")
 
 
 async def told_by_both_listeners(world: World, replica: Replica) -> None:
