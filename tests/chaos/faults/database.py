@@ -46,11 +46,25 @@ async def idle_in_transaction(site: Site, chance: random.Random) -> None:
     with site.fault("somebody holds a snapshot and the locks of fifty jobs"):
         connection = await asyncpg.connect(site.dsn)
         try:
-            async with connection.transaction(isolation="repeatable_read"):
-                await connection.fetch(HOLD_ROWS)
-                await tick(chance.uniform(1.0, 5.0))  # sometimes for longer than a statement may take
+            held = connection.transaction(isolation="repeatable_read")
+            await held.start()
+            while not await locked(connection):  # a row was written after the snapshot was taken
+                await held.rollback()
+                held = connection.transaction(isolation="repeatable_read")
+                await held.start()
+            await tick(chance.uniform(1.0, 5.0))  # sometimes for longer than a statement may take
+            await held.commit()
         finally:
             await connection.close()
+
+
+async def locked(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Lock the newest jobs; false when the snapshot is too old for that."""
+    try:
+        await connection.fetch(HOLD_ROWS)
+    except asyncpg.SerializationError:
+        return False
+    return True
 
 
 async def use_up_connections(site: Site, chance: random.Random) -> None:
