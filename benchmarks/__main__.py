@@ -17,10 +17,8 @@ from rich.console import Console
 
 from benchmarks.flow.measure import Plan as FlowPlan
 from benchmarks.flow.measure import measure_flow
-from benchmarks.flow.meter import Stretch
-from benchmarks.flow.offered import Plan as OfferedPlan
+from benchmarks.flow.meter import Rounds, Stretch
 from benchmarks.flow.offered import measure_offered
-from benchmarks.flow.shapes import Plan as ShapesPlan
 from benchmarks.flow.shapes import measure_shapes
 from benchmarks.kit.database import connection, standing
 from benchmarks.kit.markdown import write_markdown
@@ -54,10 +52,10 @@ SECTIONS: Mapping[str, Measure] = {
         tell,
     ),
     "offered": lambda server, place, options, tell: measure_offered(
-        server, place, OfferedPlan(options.rounds, _stretch(options), options.size), tell
+        server, place, Rounds(options.rounds, _stretch(options), options.size), tell
     ),
     "shapes": lambda server, place, options, tell: measure_shapes(
-        server, place, ShapesPlan(max(1, options.rounds // 2), _stretch(options), options.size), tell
+        server, place, Rounds(max(1, options.rounds // 2), _stretch(options), options.size), tell
     ),
     "large": lambda server, place, options, tell: measure_large(server, place, options.large_rounds, tell),
     "claims": lambda server, _, options, tell: measure_claims(server, options.pending, tell),

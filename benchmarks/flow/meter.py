@@ -44,6 +44,15 @@ class Stretch:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How often and how long to measure, with bodies of how many bytes."""
+
+    count: int
+    stretch: Stretch
+    size: int
+
+
 class Meter:
     """Offers load by the load generator, and reads all gauges.
 

@@ -5,12 +5,11 @@ request should have been sent.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from operator import attrgetter
 from pathlib import Path
 
-from benchmarks.flow.meter import Stretch
+from benchmarks.flow.meter import Rounds
 from benchmarks.flow.rows import Loads, jobs_per_second, milliseconds
 from benchmarks.flow.site import Pair, open_pair
 from benchmarks.flow.summary import Window, cpu_per_job
@@ -27,16 +26,7 @@ ACCEPT_P99 = 3.0
 """Most that the slowest hundredth of answers may take at half of the peak, as a multiple of the relay's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much to measure."""
-
-    rounds: int
-    stretch: Stretch
-    size: int
-
-
-async def measure_offered(server: EmbeddedPostgres, directory: Path, plan: Plan, tell: Tell) -> Report:
+async def measure_offered(server: EmbeddedPostgres, directory: Path, plan: Rounds, tell: Tell) -> Report:
     """Find the sidecar's peak, then offer parts of it to relay and sidecar in turn."""
     async with open_pair(server, directory, tell) as pair:
         peaks = [await _peak(pair, plan, number) for number in range(2)]
@@ -45,16 +35,16 @@ async def measure_offered(server: EmbeddedPostgres, directory: Path, plan: Plan,
     return report(windows, peak)
 
 
-async def _peak(pair: Pair, plan: Plan, number: int) -> Window:
+async def _peak(pair: Pair, plan: Rounds, number: int) -> Window:
     name = f"offered: the sidecar's peak, {number + 1}/2"
     return await pair.meter.window(pair.sidecar, "peak", plan.stretch, name=name, clients=PEAK_CLIENTS, size=plan.size)
 
 
-async def _windows(pair: Pair, plan: Plan, peak: float) -> list[Window]:
+async def _windows(pair: Pair, plan: Rounds, peak: float) -> list[Window]:
     found: list[Window] = []
-    for number, part in product(range(plan.rounds), PARTS):
+    for number, part in product(range(plan.count), PARTS):
         for target in (pair.relay, pair.sidecar):
-            name = f"offered: round {number + 1}/{plan.rounds}, {part:.0%} of the peak: {target.name}"
+            name = f"offered: round {number + 1}/{plan.count}, {part:.0%} of the peak: {target.name}"
             load = {"rate": part * peak, "size": plan.size}
             found.append(await pair.meter.window(target, column_of(part, peak), plan.stretch, name=name, **load))
     return found

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.flow.meter import Stretch
+from benchmarks.flow.meter import Rounds
 from benchmarks.flow.rows import Loads, jobs_per_second, milliseconds
 from benchmarks.flow.site import Site, open_site
 from benchmarks.flow.summary import Window, cpu_per_job
@@ -48,26 +48,17 @@ SHAPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much to measure."""
-
-    rounds: int
-    stretch: Stretch
-    size: int
-
-
-async def measure_shapes(server: EmbeddedPostgres, directory: Path, plan: Plan, tell: Tell) -> Report:
+async def measure_shapes(server: EmbeddedPostgres, directory: Path, plan: Rounds, tell: Tell) -> Report:
     """Measure each arrangement in turn, each time with fresh processes."""
     found: list[Window] = []
     async with open_site(server, directory, tell) as site:
-        for number in range(plan.rounds):
+        for number in range(plan.count):
             for shape in SHAPES:
-                found.append(await _window(site, shape, plan, f"round {number + 1}/{plan.rounds}"))  # noqa: PERF401
+                found.append(await _window(site, shape, plan, f"round {number + 1}/{plan.count}"))  # noqa: PERF401
     return report(found)
 
 
-async def _window(site: Site, shape: Shape, plan: Plan, when: str) -> Window:
+async def _window(site: Site, shape: Shape, plan: Rounds, when: str) -> Window:
     run = run_sidecars(site.directory, site.dsn, site.service, replicas=shape.replicas, workers=shape.workers)
     async with run as sidecar:
         await site.meter.learn_duties(sidecar)

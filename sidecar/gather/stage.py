@@ -145,23 +145,26 @@ class Gather:
         else:
             outcome = read_callback(job_id, service, headers=headers, body=body, rule=rule)
             recorded = await self._record(outcome, body)
-        self._metrics.callback_received(recorded.verdict)
-        if recorded.route is not None:
-            self._metrics.callback_waited(recorded.route, service, recorded.waited)
-            if self._tracing is not None:
-                self._trace(outcome, recorded, headers, seconds=time.monotonic() - began)
-        self._log.info(
-            Event.CALLBACK_RECEIVED,
-            job_id=str(job_id),
-            service=service,
-            status=outcome.status,
-            size=len(body) if isinstance(body, bytes) else body.size,
-            verdict=recorded.verdict,
-        )
+        self._told(outcome, recorded, size=len(body) if isinstance(body, bytes) else body.size)
+        if recorded.route is not None and self._tracing is not None:
+            self._trace(outcome, recorded, headers, seconds=time.monotonic() - began)
         if (problem := problem_of(recorded)) is not None:
             raise ProblemError(problem)
         if uploaded and self._large is not None:
             await self._large.drop_offered(job_id, service, token=token)
+
+    def _told(self, outcome: Outcome, recorded: Recorded, *, size: int) -> None:
+        self._metrics.callback_received(recorded.verdict)
+        if recorded.route is not None:
+            self._metrics.callback_waited(recorded.route, outcome.service, recorded.waited)
+        self._log.info(
+            Event.CALLBACK_RECEIVED,
+            job_id=str(outcome.job_id),
+            service=outcome.service,
+            status=outcome.status,
+            size=size,
+            verdict=recorded.verdict,
+        )
 
     def _trace(
         self, outcome: Outcome, recorded: Recorded, headers: Sequence[tuple[bytes, bytes]], *, seconds: float

@@ -65,7 +65,7 @@ class Ledger(Duties):
         self.stats = LedgerStats()
         self._config = config
         self._queries = queries = load_queries()
-        self._clock = DatabaseClock()
+        self.clock = DatabaseClock()
         self._ownership = ownership = Ownership(handover, self.stats)
         beat_config = dataclasses.replace(
             config, statement_timeout=min(config.statement_timeout, max(config.dead_after * BEAT, 1.0))
@@ -78,11 +78,30 @@ class Ledger(Duties):
             self._beat_link,
             queries,
             ownership=ownership,
-            clock=self._clock,
+            clock=self.clock,
             dead_after=config.dead_after,
             on_death=on_death,
         )
-        held = ownership.registry
+        self._open_queues()
+        horizon = Horizon(pool, queries.open_since, self.clock)
+        retrying = Horizon(pool, queries.retries_since, self.clock)
+        self._claims = Claims(pool, queries, ownership=ownership, horizon=horizon)
+        self._sweeps = Sweeps(pool, queries, horizon=horizon, retrying=retrying)
+        self._jobs = JobReader(pool, queries)
+        self.usage = UsageReader(pool, queries, horizon=retrying)
+        self._partitions = Partitions(pool, queries, ownership)
+        self.retries = Retries(pool, queries, ownership=ownership, horizon=retrying, lane=self._hot, stats=self.stats)
+        self.endpoints = Endpoints(pool, queries, ownership)
+        self.objects = Objects(pool, queries, horizon=retrying, clock=self.clock)
+        self.audit = Audit(pool, queries)
+        self.dropping = Dropping(pool, queries, ownership=ownership, clock=self.clock)
+        self.pulse = Pulse(pool, queries, ownership=ownership, horizon=retrying, stats=self.stats)
+        self.backlog = Backlog(pool, queries, horizon=retrying)
+        self.redrive = Redrive(pool, queries, horizon=retrying, clock=self.clock)
+
+    def _open_queues(self) -> None:
+        """Make a queue for each kind of write: small ones share a lane, large bodies have another."""
+        queries, ownership, held = self._queries, self._ownership, self._ownership.registry
         self._finish: Queue[DeliveryEnd, bool] = self._hot.queue(
             FencedKind("finish", query=queries.finish, table="delivery", results=won, registry=held)
         )
@@ -97,22 +116,6 @@ class Ledger(Duties):
         self._keep, self._keep_large = self._hot.queue(keep), self._large.queue(keep)
         self._accept: Queue[NewJob, Stored | KeyTaken] = self._hot.queue(accept)
         self._accept_large: Queue[NewJob, Stored | KeyTaken] = self._large.queue(accept)
-        horizon = Horizon(pool, queries.open_since, self._clock)
-        retrying = Horizon(pool, queries.retries_since, self._clock)
-        self._claims = Claims(pool, queries, ownership=ownership, horizon=horizon)
-        self._sweeps = Sweeps(pool, queries, horizon=horizon, retrying=retrying)
-        self._jobs = JobReader(pool, queries)
-        self.usage = UsageReader(pool, queries, horizon=retrying)
-        self._partitions = Partitions(pool, queries, ownership)
-        self.retries = Retries(pool, queries, ownership=ownership, horizon=retrying, lane=self._hot, stats=self.stats)
-        self.endpoints = Endpoints(pool, queries, ownership)
-        self.objects = Objects(pool, queries, horizon=retrying, clock=self._clock)
-        self.audit = Audit(pool, queries)
-        self.dropping = Dropping(pool, queries, ownership=ownership, clock=self._clock)
-        self.pulse = Pulse(pool, queries, ownership=ownership, horizon=retrying, stats=self.stats)
-        self.backlog = Backlog(pool, queries, horizon=retrying)
-        self.clock = self._clock
-        self.redrive = Redrive(pool, queries, horizon=retrying, clock=self._clock)
 
     # Life
 
@@ -184,11 +187,11 @@ class Ledger(Duties):
 
     def now(self) -> datetime:
         """Tell the database's time, as of the last beat: clocks of hosts differ, deadlines are the database's."""
-        return datetime.fromtimestamp(self._clock.now(), UTC)
+        return datetime.fromtimestamp(self.clock.now(), UTC)
 
     def new_job_id(self) -> UUID:
         """Make a UUIDv7 of the database's time."""
-        return self._clock.new_id()
+        return self.clock.new_id()
 
     # The flow
 
@@ -199,7 +202,7 @@ class Ledger(Duties):
             LedgerUnavailable: Not stored, or nobody knows.
             LedgerRejected: The job holds data that Postgres cannot store.
         """
-        if abs(self._clock.drift) > MAX_DRIFT:
+        if abs(self.clock.drift) > MAX_DRIFT:
             raise LedgerUnavailable("the database's clock jumped")
         queue = self._accept_large if len(job.body) > LARGE else self._accept
         return await queue.submit(job)

@@ -11,7 +11,8 @@ WITH c AS MATERIALIZED (
 ), b AS MATERIALIZED (
     SELECT c.job_id, c.service, c.due, coalesce(p.headers, ''::bytea) AS headers, coalesce(p.body, ''::bytea) AS body,
            p.packed, p.object,
-           sum(coalesce(greatest(octet_length(p.body), p.packed::int * 2000), 0) + 1) OVER w AS bytes, row_number() OVER w AS place
+           sum(coalesce(greatest(octet_length(p.body), p.packed::int * 2000), 0) + 1) OVER w AS bytes,
+           row_number() OVER w AS place
     FROM c LEFT JOIN payload p ON p.job_id = c.job_id AND p.service = c.service AND c.service <> ''
                               AND p.job_id BETWEEN $1::uuid AND $2::uuid
     WINDOW w AS (ORDER BY c.due, c.job_id, c.service)

@@ -15,7 +15,8 @@ WITH c AS MATERIALIZED (
     WHERE EXISTS (SELECT FROM worker WHERE worker_id = $3::bigint AND dead_at IS NULL)
 ), b AS MATERIALIZED (
     SELECT c.job_id, c.service, c.due, p.headers, p.body, p.packed, p.object,
-           sum(greatest(octet_length(p.body), p.packed::int * 2000) + 1) OVER w AS bytes, row_number() OVER w AS place
+           sum(greatest(octet_length(p.body), p.packed::int * 2000) + 1) OVER w AS bytes,
+           row_number() OVER w AS place
     FROM c JOIN payload p ON p.job_id = c.job_id AND p.service = '' AND p.job_id BETWEEN $1::uuid AND $2::uuid
     WINDOW w AS (ORDER BY c.due, c.job_id, c.service)
 ), u AS (

@@ -11,7 +11,8 @@ WITH c AS MATERIALIZED (
 ), b AS MATERIALIZED (
     SELECT c.job_id, c.service, c.due, coalesce(p.headers, ''::bytea) AS headers, coalesce(p.body, ''::bytea) AS body,
            p.packed,
-           sum(coalesce(greatest(octet_length(p.body), p.packed::int * 2000), 0) + 1) OVER w AS bytes, row_number() OVER w AS place
+           sum(coalesce(greatest(octet_length(p.body), p.packed::int * 2000), 0) + 1) OVER w AS bytes,
+           row_number() OVER w AS place
     FROM c LEFT JOIN payload p ON p.job_id = c.job_id AND p.service = c.service AND c.service <> ''
                               AND p.job_id BETWEEN $1::uuid AND $2::uuid
     WINDOW w AS (ORDER BY c.due, c.job_id, c.service)
@@ -23,6 +24,7 @@ WITH c AS MATERIALIZED (
 )
 SELECT u.job_id, u.service, u.claim, u.kind, u.status, u.endpoint, u.attempts, u.retry_count, u.first_failed_at,
        u.last_status, u.last_reason, u.callback_url, u.correlation_id, u.route, u.traceparent, u.services_total,
-       u.message_id, u.object, u.due, u.headers, u.body, u.packed, coalesce(j.links_base, '') AS links_base, j.upload_url, j.uploaded
+       u.message_id, u.object, u.due, u.headers, u.body, u.packed, coalesce(j.links_base, '') AS links_base,
+       j.upload_url, j.uploaded
 FROM u LEFT JOIN job j ON j.job_id = u.job_id AND j.job_id BETWEEN $1::uuid AND $2::uuid
 ORDER BY u.due, u.job_id

@@ -15,8 +15,8 @@ WITH x AS MATERIALIZED (
         WHERE d.job_id = p.job_id AND d.job_id BETWEEN $1::uuid AND $2::uuid
           AND d.service = CASE j.gather WHEN 'all' THEN '' ELSE p.service END) d ON true
 ), u AS (
-    UPDATE payload p SET body = '', packed = NULL, headers = CASE WHEN x.object IS NULL THEN '' ELSE p.headers END, object = x.object,
-                         dropped_at = now()
+    UPDATE payload p SET body = '', packed = NULL, headers = CASE WHEN x.object IS NULL THEN '' ELSE p.headers END,
+                         object = x.object, dropped_at = now()
     FROM (SELECT x.*, o.object FROM x LEFT JOIN stored_object o
               ON o.job_id = x.job_id AND o.service = x.service AND o.doomed_at IS NULL
           WHERE x.ends_at <= now()) x

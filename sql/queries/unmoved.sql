@@ -8,7 +8,8 @@ WITH c AS MATERIALIZED (
       AND p.object IS NULL
     ORDER BY r.first_failed_at LIMIT $3::int
 ), b AS (
-    SELECT c.*, sum(greatest(octet_length(c.body), c.packed::int * 2000) + 1) OVER w AS bytes, row_number() OVER w AS place
+    SELECT c.*, sum(greatest(octet_length(c.body), c.packed::int * 2000) + 1) OVER w AS bytes,
+           row_number() OVER w AS place
     FROM c WINDOW w AS (ORDER BY c.first_failed_at, c.job_id, c.service)
 )
 SELECT job_id, service, route, endpoint, headers, body, packed FROM b WHERE bytes <= $4::bigint OR place = 1 ORDER BY place

@@ -1,7 +1,6 @@
 """What a listener does against clients that try where one request ends, or open more connections than they may."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -52,13 +51,6 @@ WHOLE_FRAMES = {
     "another header that looks like a coding": head("Transfer_Encoding: chunked", "Content-Length: 3") + b"abc",
     "body of a GET": head("Content-Length: 3", line="GET /x HTTP/1.1") + b"abc",
 }
-
-
-@pytest.fixture
-async def listeners() -> AsyncIterator[Listeners]:
-    made = Listeners()
-    yield made
-    await made.stop()
 
 
 async def echo(request: web.BaseRequest) -> web.StreamResponse:

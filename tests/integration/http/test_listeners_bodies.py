@@ -2,26 +2,13 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
 from sidecar.telemetry.log import make_log
-from tests.integration.http.echoing import Connect, connecting, starting
+from tests.integration.http.echoing import Connect
 from tests.integration.http.wire import Start, head
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    async with starting() as run:
-        yield run
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    async with connecting() as run:
-        yield run
 
 
 async def test_chunked_and_dripping_bodies_are_read_whole(start: Start, connect: Connect) -> None:

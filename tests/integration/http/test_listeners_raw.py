@@ -3,26 +3,12 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
 from sidecar.telemetry.log import make_log
-from tests.integration.http.echoing import MARK, Connect, connecting, starting
+from tests.integration.http.echoing import MARK, Connect
 from tests.integration.http.wire import Start, head
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    async with starting() as run:
-        yield run
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    async with connecting() as run:
-        yield run
-
 
 BAD_SHAPES = {
     "nonsense": f"{MARK}\r\n\r\n".encode(),

@@ -1,25 +1,12 @@
 """What becomes of connections when a listener stops."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
-from tests.integration.http.echoing import Connect, connecting, starting
+from tests.integration.http.echoing import Connect
 from tests.integration.http.wire import Start, head
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    async with starting() as run:
-        yield run
-
-
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    async with connecting() as run:
-        yield run
 
 
 async def test_a_stopped_listener_finishes_what_is_under_way(start: Start, connect: Connect) -> None:

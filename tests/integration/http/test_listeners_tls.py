@@ -5,7 +5,6 @@ import io
 import json
 import ssl
 import warnings
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +43,6 @@ def files(tmp_path: Path, authority: trustme.CA) -> Files:
     made.issue(authority)
     made.believe(authority)
     return made
-
-
-@pytest.fixture
-async def listeners() -> AsyncIterator[Listeners]:
-    made = Listeners()
-    yield made
-    await made.stop()
 
 
 async def names(request: web.BaseRequest) -> web.StreamResponse:

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import aiohttp
@@ -11,7 +10,7 @@ from aiohttp import web
 
 from sidecar.outbound.exchange import USER_AGENT
 from sidecar.outbound.requests import Failure, FailureKind, Reply, send
-from sidecar.outbound.sessions import service_session, webhook_session
+from sidecar.outbound.sessions import webhook_session
 from tests.integration.http.scripted import (
     OK,
     Script,
@@ -20,21 +19,8 @@ from tests.integration.http.scripted import (
     drip,
     reply,
     reset,
-    serving_scripts,
     silent,
 )
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with serving_scripts() as start:
-        yield start
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with service_session(connect_timeout=60) as opened:
-        yield opened
 
 
 async def test_a_request_arrives_as_given_and_the_answer_comes_back_raw(session: aiohttp.ClientSession) -> None:

@@ -1,13 +1,11 @@
 """Answers whose bodies are too large, do not end, or break; and what becomes of their connections."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
 from sidecar.outbound.requests import FailureKind, Reply
-from sidecar.outbound.sessions import service_session
 from tests.integration.http.scripted import (
     OK,
     Script,
@@ -16,21 +14,7 @@ from tests.integration.http.scripted import (
     call,
     drip,
     reply,
-    serving_scripts,
 )
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with serving_scripts() as start:
-        yield start
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with service_session(connect_timeout=60) as opened:
-        yield opened
-
 
 HUGE = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
 BROKEN_BODIES = {

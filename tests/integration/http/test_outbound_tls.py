@@ -1,26 +1,12 @@
 """One request over TLS, to servers that are not who they should be."""
 
 import ssl
-from collections.abc import AsyncIterator
 
 import aiohttp
-import pytest
 
 from sidecar.outbound.requests import Failure, FailureKind, Reply
 from sidecar.outbound.sessions import service_session
-from tests.integration.http.scripted import OK, TLS, Server, call, reply, serving_scripts
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with serving_scripts() as start:
-        yield start
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with service_session(connect_timeout=60) as opened:
-        yield opened
+from tests.integration.http.scripted import OK, TLS, Server, call, reply
 
 
 def server_context() -> ssl.SSLContext:

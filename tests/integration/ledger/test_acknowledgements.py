@@ -1,7 +1,6 @@
 """Acknowledgements wait a moment for the outcome that makes them needless, and are never forgotten."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -11,6 +10,7 @@ from sidecar.model.invocation import Invocation, Release
 from sidecar.model.job import ServiceView
 from sidecar.model.outcome import Verdict
 from sidecar.model.reasons import InvocationReason
+from tests.acceptance.harness.waiting import ask_until
 from tests.integration.ledger.kit import (
     SERVICE_KEY,
     Replica,
@@ -44,12 +44,6 @@ async def service_of(ledger: Ledger, call: Invocation) -> ServiceView:
     return view.services[0]
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await condition():  # noqa: ASYNC110 - the database tells nobody
-            await asyncio.sleep(0.01)
-
-
 def held(here: Replica, call: Invocation) -> bool:
     return here.ledger.registry.holds("invocation", call.job_id, call.call.service, call.claim)
 
@@ -78,7 +72,7 @@ async def test_an_acknowledgement_without_a_result_is_stored_by_itself(database:
         async def both_stored() -> bool:
             return all([(await service_of(there.ledger, call)).status == "invoked" for call in here.taker.calls])
 
-        await until(both_stored)
+        await ask_until(both_stored, "two acknowledgements in the ledger")
         assert not any(held(here, call) for call in here.taker.calls)
         assert await here.ledger.release_all() == 0
 

@@ -6,6 +6,7 @@ import pytest
 import zstandard
 
 from sidecar.ledger.packing import LEAST, MOST, Packing, unpack
+from sidecar.ledger.sqlfiles import load_queries
 
 LINE = b'{"sku":"4711-0815","quantity":12,"price":"19.90"},'
 
@@ -43,6 +44,11 @@ def test_one_compressor_serves_many_bodies() -> None:
 
 def test_rows_from_before_say_nothing_and_are_read_as_they_are() -> None:
     assert unpack(b"(\xb5/\xfd" + b"x" * 300, None) == b"(\xb5/\xfd" + b"x" * 300
+
+
+@pytest.mark.parametrize("name", ["claim_invocations", "claim_deliveries", "claim_retries", "unmoved"])
+def test_what_bounds_bodies_counts_a_compressed_one_as_the_most_that_it_can_be(name: str) -> None:
+    assert f"packed::int * {MOST})" in getattr(load_queries(), name)
 
 
 def test_damage_is_an_error_and_never_a_wrong_body() -> None:
