@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from sidecar.fanout import decide as decisions
 from sidecar.fanout.decide import Decision, decide
@@ -114,7 +113,9 @@ class Fanout:
     async def give_back_queued(self) -> None:
         """Release invocations that were not begun."""
         queued = self.forget_queued()
-        await asyncio.gather(*(self._release(invocation, retry_in=0.0, attempted=False) for invocation in queued))
+        await asyncio.gather(
+            *(self._ledger.release(given_back(invocation, retry_in=0.0, attempted=False)) for invocation in queued)
+        )
 
     async def _attempt(self, invocation: Invocation) -> None:
         try:
@@ -145,12 +146,12 @@ class Fanout:
 
     async def _attempt_or_raise(self, invocation: Invocation) -> None:
         if not self._ledger.may_act(invocation.worker):
-            await self._release(invocation, retry_in=1.0, attempted=False)
+            await self._ledger.release(given_back(invocation, retry_in=1.0, attempted=False))
             return
         call = invocation.call
         left = (invocation.deadline_at - self._clock()).total_seconds()
         if left <= 0:
-            await self._release(invocation, retry_in=None, attempted=False)
+            await self._ledger.release(given_back(invocation, retry_in=None, attempted=False))
             return
         if invocation.unsure and not call.repeat:
             await self._settle(invocation, decisions.not_again(call))
@@ -160,7 +161,7 @@ class Fanout:
                 invocation = replace(invocation, headers=self._seals.open(invocation.job_id, invocation.headers))
             except SealError as error:  # another replica may have the key, or this one after a restart
                 self._log.error(Event.CREDENTIALS_UNREADABLE, job_id=str(invocation.job_id), error=str(error))
-                await self._release(invocation, retry_in=POSTPONED, attempted=False)
+                await self._ledger.release(given_back(invocation, retry_in=POSTPONED, attempted=False))
                 return
         headers = service_headers(
             invocation,
@@ -239,11 +240,13 @@ class Fanout:
             case decisions.Answered():
                 await self._record_unfenced(invocation, result_outcome(invocation, decision))
             case decisions.TryAgain(delay, unsure, status, reason):
-                await self._release(invocation, retry_in=delay, unsure=unsure, status=status, reason=reason)
+                await self._ledger.release(
+                    given_back(invocation, retry_in=delay, unsure=unsure, status=status, reason=reason)
+                )
             case decisions.Postponed(reason):
-                await self._release(invocation, retry_in=POSTPONED, reason=reason, attempted=False)
+                await self._ledger.release(given_back(invocation, retry_in=POSTPONED, reason=reason, attempted=False))
             case decisions.KeepWaiting(status, reason):
-                await self._release(invocation, unsure=True, status=status, reason=reason)
+                await self._ledger.release(given_back(invocation, unsure=True, status=status, reason=reason))
             case decisions.Refused(status, reason):
                 refusal = no_result(invocation, OutcomeKind.REFUSED, reason, status)
                 if not self._acknowledgements.refused(refusal):
@@ -259,9 +262,6 @@ class Fanout:
             self._ledger.registry.drop("invocation", invocation.job_id, invocation.call.service, invocation.claim)
         if self._large is not None:
             await self._large.drop_loser(outcome, recorded)
-
-    async def _release(self, invocation: Invocation, **how: Any) -> None:
-        await self._ledger.release(given_back(invocation, **how))
 
     def _told(self, invocation: Invocation, answer: Reply | Failure, decision: Decision, *, seconds: float) -> None:
         reason = getattr(decision, "reason", None)
