@@ -19,7 +19,7 @@ class LedgerStats:
     rows: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(OutcomeKind, 0)))
     ends: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_STATES, 0)))  # of messages
-    rejected: Counter[str] = field(default_factory=Counter)  # rows that failed alone, by kind
+    rejected: Counter[str] = field(default_factory=lambda: Counter(claim=0))  # rows that failed alone, by kind
     sizes: dict[str, Histogram] = field(default_factory=dict)  # rows of each batch, by kind
     conflicts: int = 0  # batches that were repeated after a deadlock
     connects: int = 0
