@@ -126,7 +126,8 @@ class Machine:
         outcome = make_refusal(work)
         owned = call.open and (call.owner, call.claim) == (work.worker, work.claim) and not call.unsure
         await self._record(outcome, at, wins=owned, full=full)
-        self._let_go(work)
+        if owned or work in self.hands[at]:  # elsewhere it changes nothing: its owner has it still
+            self._let_go(work)
 
     async def acknowledge_for_good(self, work: Invocation, at: int, *, full: bool) -> None:
         """End a call that its service's taking it completes."""

@@ -208,6 +208,20 @@ def test_every_interleaving_leaves_the_rows_that_the_rules_say(site: Site) -> No
     play(site, examples=EXAMPLES)
 
 
+def test_a_refusal_elsewhere_of_what_may_have_run_changes_nothing(site: Site) -> None:
+    """A story that chance finds seldom: the call is open, and in its owner's hand, as before."""
+    story: Any = type("OnThisSite", (LedgerMachine,), {"site": site})()
+    machine = story.machine
+    story.do(machine.accept(0, 1, aggregated=False, owned=False))
+    story.do(machine.claim(0, 1))
+    story.do(machine.release(machine.hands[0][0], 0, acknowledged=False, unsure=True))
+    story.do(machine.claim(0, 1))
+    story.do(machine.refuse(machine.hands[0][0], 1, full=False))
+    story.do(machine.reconcile(0))
+    assert len(machine.hands[0]) == 1
+    story.teardown()
+
+
 @pytest.mark.parametrize(
     ("queue", "text", "cut"),
     [
