@@ -105,7 +105,7 @@ class Duties:
         def every(seconds: float, name: str, duty: Duty) -> Periodic:
             return Periodic(name, interval=seconds, run_once=duty.run_once, on_error=on_error)
 
-        beat = settings.worker.beat_interval
+        worker = settings.worker
         scan = settings.retry.scan_interval
         kept = settings.retention
         lost_after = RECONCILE_AFTER * settings.database.statement_timeout
@@ -114,11 +114,12 @@ class Duties:
         self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver, gate=deliver.places))
         self.retry = every(scan, "retry", Claim(RetrySource(ledger), deliver, gate=deliver.places))
         self.claims = (self.reinvoke, self.redeliver, self.retry)
+        take_over = every(TAKEOVER_INTERVAL, "takeover", TakeOver(ledger, freed=self._claim_now, log=log))
         budget = settings.retry.give_up_after
         self.backlog = Backlog(ledger.backlog)
         self.upkeep: tuple[Periodic, ...] = (
             every(scan, "endpoints", Endpoints(deliver.health, deliver, ledger.retries, budget=budget, log=log)),
-            every(TAKEOVER_INTERVAL, "takeover", TakeOver(ledger, log=log)),
+            take_over,
             every(BACKLOG_INTERVAL, "backlog", self.backlog),
             every(PULSE_INTERVAL, "pulse", Pulse(ledger.pulse)),
             every(lost_after / 2, "reconcile", Reconcile(ledger, older_than=lost_after, log=log)),
@@ -134,4 +135,10 @@ class Duties:
             self.upkeep += (every(USAGE_INTERVAL, "usage", quotas),)
         self.upkeep += dropping(every, settings, ledger=ledger, log=log)
         self.upkeep += storing(every, settings, ledger=ledger, bodies=bodies, shapes=shapes, log=log)
-        self.life = (every(beat, "beat", Beat(ledger)),)
+        beat = Beat(ledger, interval=worker.beat_interval, buried=take_over.wake)
+        self.life = (every(worker.watch_interval, "beat", beat),)
+
+    def _claim_now(self) -> None:
+        """Look for due work of every kind, now."""
+        for claim in self.claims:
+            claim.wake()

@@ -6,7 +6,6 @@ The process is told what to do by lines of JSON on its standard input, and answe
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -23,7 +22,7 @@ from benchmarks.load.counts import Counts, Job
 from benchmarks.load.offer import PATIENCE, Load
 from benchmarks.load.service import Service
 from benchmarks.load.webhook import Webhook
-from benchmarks.load.wire import Client, Pool, WireError
+from benchmarks.load.wire import Client, Pool, WireError, request_any
 
 Send = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 
@@ -117,8 +116,8 @@ class Peer:
                 return
             job = Job(due, self._load.services)
             self._jobs.append(job)
-            turn = number % len(self._load.gateways)
-            self._add(self._one_job(job, partial(self._anywhere, turn)))
+            pools = [self._pool(port) for port in self._load.gateways_from(number)]
+            self._add(self._one_job(job, partial(request_any, pools)))
 
     async def _one_job(self, job: Job, send: Send) -> None:
         ident = b"%0*d" % (IDENT, next(self._numbers))
@@ -142,14 +141,6 @@ class Peer:
         finally:
             job.ended = True
             self._webhook.forget(ident)
-
-    async def _anywhere(self, turn: int, message: bytes) -> tuple[int, bytes]:
-        """Send to one gateway; to the next when it cannot be reached, as a balancer does."""
-        ports = self._load.gateways[turn:] + self._load.gateways[:turn]
-        for port in ports[:-1] if self._load.patient else ():
-            with contextlib.suppress(ConnectionRefusedError):
-                return await self._pool(port).request(message)
-        return await self._pool(ports[-1]).request(message)
 
     def _pool(self, port: int) -> Pool:
         return self._pools.setdefault(port, Pool(port))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from benchmarks.load.bodies import callback_message, ident_of, request_body
 from benchmarks.load.counts import Counts
 from benchmarks.load.offer import PATIENCE, Load
-from benchmarks.load.wire import Place, Pool, WireError, field
+from benchmarks.load.wire import Place, Pool, WireError, field, request_any
 
 ACCEPTED = 202
 AGAIN = 0.25
@@ -58,10 +58,10 @@ class Service(Place):
             await asyncio.sleep(AGAIN)
 
     async def _send(self, message: bytes) -> int:
-        """Call back at the next port; returns the status, or 0."""
-        ports = self._load.callbacks
+        """Call back; returns the status, or 0."""
+        ports = self._load.callbacks_from(next(self._turns))
         try:
-            status, _ = await self._pool(ports[next(self._turns) % len(ports)]).request(message)
+            status, _ = await request_any(map(self._pool, ports), message)
         except (WireError, OSError):
             return 0
         return status

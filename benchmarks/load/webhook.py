@@ -21,7 +21,7 @@ class Webhook(Place):
 
     def begin(self, load: Load, counts: Counts) -> None:
         """Expect messages of this load, and count there."""
-        self._load, self._counts = load, counts
+        self._load, self._counts, self.takes = load, counts, load.webhook_takes
 
     def expect(self, ident: bytes, job: Job) -> "asyncio.Future[None]":
         """Expect a job's messages; the future is done when all of them are there."""

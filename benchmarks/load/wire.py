@@ -4,7 +4,7 @@ Bodies have a Content-Length, connections are kept, requests are not pipelined.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 from weakref import WeakSet
 
@@ -44,10 +44,14 @@ def split(buffer: bytes) -> tuple[bytes, bytes, bytes] | None:
 
 
 class Served(asyncio.Protocol):
-    """The server side of one connection: each request is answered at once with what ``answer`` returns."""
+    """The server side of one connection: each request is answered with what ``answer`` returns.
 
-    def __init__(self, answer: Callable[[bytes, bytes], bytes]) -> None:
+    That is asked at once, or so many seconds later (``takes``) if the other side is still there.
+    """
+
+    def __init__(self, answer: Callable[[bytes, bytes], bytes], takes: float = 0.0) -> None:
         self._answer = answer
+        self._takes = takes
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
 
@@ -60,6 +64,13 @@ class Served(asyncio.Protocol):
         self._buffer += data
         while self._transport is not None and (message := split(self._buffer)) is not None:
             head, body, self._buffer = message
+            if self._takes:
+                asyncio.get_running_loop().call_later(self._takes, self._reply, head, body)
+            else:
+                self._reply(head, body)
+
+    def _reply(self, head: bytes, body: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._answer(head, body))
 
     def abort(self) -> None:
@@ -76,6 +87,7 @@ class Place:
         self._server: asyncio.Server | None = None
         self._served: WeakSet[Served] = WeakSet()
         self.port = 0
+        self.takes = 0.0
 
     async def open(self) -> int:
         """Listen; returns the port."""
@@ -91,7 +103,7 @@ class Place:
             served.abort()
 
     def _serve(self) -> Served:
-        served = Served(self._answer)
+        served = Served(self._answer, self.takes)
         self._served.add(served)
         return served
 
@@ -172,3 +184,19 @@ class Pool:
             if not client.closed:
                 return client
         return None
+
+
+async def request_any(pools: Iterable[Pool], message: bytes) -> tuple[int, bytes]:
+    """Send one request to the first of these ports where somebody takes the connection, as a balancer does.
+
+    Raises:
+        WireError: The connection was closed before there was an answer.
+        OSError: Nobody takes a connection.
+    """
+    refused: OSError = ConnectionRefusedError("there is no port")
+    for pool in pools:
+        try:
+            return await pool.request(message)
+        except ConnectionRefusedError as error:
+            refused = error
+    raise refused

@@ -22,6 +22,10 @@ NOTICE = 2.0
 """Seconds that recovery after a kill may take beyond ``worker.dead_after``."""
 
 
+UNDER_WAY = 0.5
+"""Seconds that the webhook takes where a replica fails, so that it always has messages under way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """What can fail."""
@@ -36,13 +40,15 @@ class Site:
 class Fault:
     """One fault: what is done, what is mended afterwards, and under which load.
 
-    ``most`` is the target, in seconds. ``size`` is that of each result, in bytes.
+    ``most`` is the target, in seconds. ``size`` is that of each result, in bytes; ``webhook_takes`` are the seconds
+    until the webhook answers.
     """
 
     name: str
     strike: Callable[[Site], Awaitable[float]]
     mend: Callable[[Site], Awaitable[None]] | None = None
     size: int = 1024
+    webhook_takes: float = 0.0
     most: float | None = None
 
 
@@ -110,9 +116,9 @@ def away(what: str) -> Callable[[Site], Awaitable[float]]:
 
 LARGE = 512 * 1024
 FAULTS = (
-    Fault("a replica of two is killed (SIGKILL)", kill, start, most=DEAD_AFTER + NOTICE),
-    Fault("a replica of two is restarted (SIGTERM)", roll),
-    Fault(f"a replica of two stands still for {FREEZE:.0f} s", freeze),
+    Fault("a replica of two is killed (SIGKILL)", kill, start, webhook_takes=UNDER_WAY, most=DEAD_AFTER + NOTICE),
+    Fault("a replica of two is restarted (SIGTERM)", roll, webhook_takes=UNDER_WAY),
+    Fault(f"a replica of two stands still for {FREEZE:.0f} s", freeze, webhook_takes=UNDER_WAY),
     Fault("Postgres is restarted", restart_postgres),
     Fault("Postgres is killed and started", kill_postgres),
     Fault(f"the webhook refuses for {AWAY:.0f} s", away("webhook")),

@@ -79,7 +79,12 @@ async def measure_recovery(server: EmbeddedPostgres, directory: Path, tell: Tell
 async def _overcome(site: Site, fault: Fault) -> Outcome:
     """Offer load, strike, and wait until nothing is late any more."""
     # What is sent again may come as a link.
-    load = {"size": fault.size, "link": True, "rate": RATE / (4 if fault.size > LARGE else 1)}
+    load = {
+        "size": fault.size,
+        "link": True,
+        "webhook_takes": fault.webhook_takes,
+        "rate": RATE / (4 if fault.size > LARGE else 1),
+    }
     gateways = [replica.ports.gateway for replica in site.replicas]
     callbacks = [replica.ports.callbacks for replica in site.replicas]
     await site.peer.order("start", gateways=gateways, callbacks=callbacks, patient=True, **load)
@@ -143,12 +148,12 @@ def _row(fault: Fault, outcome: Outcome) -> Row:
         "refused": str(outcome.refused),
         "lost": str(outcome.lost),
     }
-    bound = "" if fault.most is None else f"<= {fault.most:.0f} s, "
-    missed = (
-        *(("recovery",) if fault.most is not None and outcome.recovery > fault.most else ()),
-        *(("lost",) if outcome.lost else ()),
-    )
-    return Row(fault.name, values, f"{bound}none lost", missed)
+    bound, missed = "", ["lost"] if outcome.lost else []
+    if fault.most is not None:
+        bound = f"<= {fault.most:.0f} s, "
+        missed += ["recovery"] if outcome.recovery > fault.most else []
+        missed += [] if outcome.held_up else ["held up"]  # then nothing was under way, and nothing was measured
+    return Row(fault.name, values, f"{bound}none lost", tuple(missed))
 
 
 @asynccontextmanager

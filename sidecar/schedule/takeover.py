@@ -1,5 +1,6 @@
 """Free the work of workers that are dead, again and again: a dead worker's late commit may still add to it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from sidecar.telemetry.events import Event
@@ -14,10 +15,17 @@ class Ledger(Protocol):
 
 
 class TakeOver:
-    """Sweep once; all replicas may do so at the same time."""
+    """Sweep once; all replicas may do so at the same time.
 
-    def __init__(self, ledger: Ledger, *, log: EventLog) -> None:
+    Args:
+        ledger: The ledger's side.
+        freed: Called when work was freed: it can be claimed now.
+        log: Where it is told.
+    """
+
+    def __init__(self, ledger: Ledger, *, freed: Callable[[], None], log: EventLog) -> None:
         self._ledger = ledger
+        self._freed = freed
         self._log = log
 
     async def run_once(self) -> bool:
@@ -25,4 +33,5 @@ class TakeOver:
         freed = await self._ledger.take_over()
         if freed:
             self._log.warning(Event.WORK_TAKEN_OVER, rows=freed)
+            self._freed()
         return freed > 0

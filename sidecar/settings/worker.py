@@ -5,6 +5,7 @@ from typing import Annotated
 from sidecar.settings.section import Section
 from sidecar.settings.units import SECOND, Duration, lasting
 
+_LOOKS = 30  # a death is seen no later than a fifteenth of dead_after after it is one
 _BEATS = 5  # three beats may be lost, and one beat may take its whole time-out, before dead_after has passed
 
 
@@ -20,6 +21,11 @@ class WorkerSettings(Section):
     def beat_interval(self) -> float:
         """Seconds between two beats."""
         return self.dead_after / _BEATS
+
+    @property
+    def watch_interval(self) -> float:
+        """Seconds between two looks at the beats of the others."""
+        return self.dead_after / _LOOKS
 
     @property
     def beat_timeout(self) -> float:

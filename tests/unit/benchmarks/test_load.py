@@ -6,7 +6,7 @@ from benchmarks.load.bodies import callback_message, ident_of, request_body, req
 from benchmarks.load.counts import Counts, Job
 from benchmarks.load.offer import Load
 from benchmarks.load.webhook import Webhook
-from benchmarks.load.wire import Client, Place, WireError, field, split
+from benchmarks.load.wire import Client, Place, Pool, WireError, field, request_any, split
 
 IDENT = b"0000000000000042"
 
@@ -71,6 +71,37 @@ async def test_a_job_is_done_when_each_of_its_services_was_heard_once() -> None:
     await receive(webhook, message("b", 1), message("b", 1))
     assert arrived.done()
     assert (counts.unexpected, counts.wrong) == (2, 0)
+
+
+async def test_a_message_whose_sender_is_gone_was_not_taken() -> None:
+    webhook, counts = Webhook(), Counts()
+    webhook.begin(Load((), (), webhook_takes=0.01), counts)
+    arrived = webhook.expect(IDENT, Job(0.0, messages=1))
+    port = await webhook.open()
+    first, second = await Client.connect(port), await Client.connect(port)
+    answer = first.request(message("a", 1))
+    first.close()
+    with pytest.raises(WireError):
+        await answer
+    assert (await second.request(message("b", 1)))[0] == 200
+    second.close()
+    await webhook.close()
+    assert arrived.done()
+    assert counts.unexpected == 0
+
+
+async def test_a_request_goes_to_the_next_port_where_nobody_takes_the_connection() -> None:
+    load = Load((), callbacks=(1, 2), patient=True)
+    assert [load.callbacks_from(turn) for turn in range(3)] == [(1, 2), (2, 1), (1, 2)]
+    webhook, gone = Webhook(), Webhook()
+    webhook.begin(load, Counts())
+    refusing, taking = Pool(await gone.open()), Pool(await webhook.open())
+    await gone.close()
+    assert (await request_any([refusing, taking], message("a", 1)))[0] == 200
+    with pytest.raises(ConnectionRefusedError):
+        await request_any([refusing], message("a", 1))
+    taking.close()
+    await webhook.close()
 
 
 async def test_a_message_that_was_changed_on_its_way_is_counted() -> None:

@@ -90,8 +90,13 @@ def test_recovery_after_a_kill_has_a_bound_and_nothing_may_be_lost(
     assert row.missed == missed
 
 
-def recovered(fault: Fault, *, recovery: float = 1.0, lost: int = 0) -> Report:
-    return recovery_report({fault: Outcome(recovery, slowest=20.0, held_up=3, refused=1, lost=lost, jobs=100)})
+def test_a_kill_that_held_nothing_up_was_no_measurement() -> None:
+    (row,) = recovered(FAULTS[0], recovery=0.0, held_up=0).rows
+    assert row.missed == ("held up",)
+
+
+def recovered(fault: Fault, *, recovery: float = 1.0, held_up: int = 3, lost: int = 0) -> Report:
+    return recovery_report({fault: Outcome(recovery, slowest=20.0, held_up=held_up, refused=1, lost=lost, jobs=100)})
 
 
 def sample(number: int, **over: Any) -> Sample:

@@ -14,9 +14,14 @@ from tests.unit.builders import JOB, Lines
 
 
 class Workers:
-    def __init__(self, fault: Exception | None = None) -> None:
+    def __init__(self, fault: Exception | None = None, *, since_beat: float = 3.0, dead: int = 0) -> None:
         self.calls: list[str] = []
         self._fault = fault
+        self._since_beat = since_beat
+        self._dead = dead
+
+    def since_beat(self) -> float:
+        return self._since_beat
 
     async def beat(self) -> bool:
         self.calls.append("beat")
@@ -26,19 +31,32 @@ class Workers:
 
     async def observe(self) -> int:
         self.calls.append("observe")
-        return 1
+        return self._dead
+
+    def buried(self) -> None:
+        self.calls.append("buried")
+
+    async def live(self) -> list[str]:
+        assert not await Beat(self, interval=3.0, buried=self.buried).run_once()
+        return self.calls
 
 
 async def test_a_worker_beats_before_it_looks_at_the_others() -> None:
-    workers = Workers()
-    assert not await Beat(workers).run_once()
-    assert workers.calls == ["beat", "observe"]
+    assert await Workers().live() == ["beat", "observe"]
+
+
+async def test_a_worker_looks_more_often_than_it_beats() -> None:
+    assert await Workers(since_beat=2.9).live() == ["observe"]
+
+
+async def test_a_burial_is_told_at_once() -> None:
+    assert await Workers(since_beat=0.5, dead=1).live() == ["observe", "buried"]
 
 
 async def test_who_cannot_beat_buries_nobody() -> None:
-    workers = Workers(LedgerUnavailable("away"))
+    workers = Workers(LedgerUnavailable("away"), since_beat=float("inf"), dead=1)
     with pytest.raises(LedgerUnavailable):
-        await Beat(workers).run_once()
+        await workers.live()
     assert workers.calls == ["beat"]
 
 
@@ -52,8 +70,10 @@ class Dead:
 
 async def test_the_work_of_the_dead_is_freed_until_there_is_none() -> None:
     lines = Lines()
-    duty = TakeOver(Dead(500, 3, 0), log=lines.log)
+    looks: list[str] = []
+    duty = TakeOver(Dead(500, 3, 0), freed=lambda: looks.append("claim"), log=lines.log)
     assert [await duty.run_once() for _ in range(3)] == [True, True, False]
+    assert looks == ["claim"] * 2
     assert [(line["event"], line["rows"]) for line in lines.events()] == [
         ("work.taken_over", 500),
         ("work.taken_over", 3),
