@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable
 
 
@@ -10,6 +11,9 @@ class Periodic:
 
     ``run_once`` returns whether it should be run again at once (it had more to do than it could take). What it
     raises is handed to ``on_error``, which may raise in its turn to end the duty: that is a fault of the process.
+
+    The second run comes after a random part of the interval, so that duties which begin together, in this process or in
+    replicas, do not come together for ever.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class Periodic:
 
     async def run(self) -> None:
         """Run until cancelled."""
+        pause = self._interval * random.random()  # noqa: S311 - spreads load, and keeps no secret
         while True:
             again = False
             self._wake.clear()
@@ -45,8 +50,9 @@ class Periodic:
                 await asyncio.sleep(0)
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
+                async with asyncio.timeout(pause):
                     await self._wake.wait()
+            pause = self._interval
 
 
 def _cancelled() -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sidecar.ledger.batch import as_json
+from sidecar.ledger.days import day_of, for_day
 from sidecar.ledger.group_commit import AGAIN, Again
 from sidecar.ledger.link import Link
 from sidecar.ledger.ownership import Ownership
@@ -33,6 +34,10 @@ class AcceptKind:
         """Let a second request with the same key wait for the next batch: it has to see the first one."""
         return None if job.idempotency is None else (job.idempotency.scope, job.idempotency.key)
 
+    def day(self, job: NewJob, /) -> int:
+        """Tell the job's day."""
+        return day_of(job.job_id)
+
     def order(self, job: NewJob, /) -> int:
         """Sort by job."""
         return job.job_id.int
@@ -46,8 +51,8 @@ class AcceptKind:
         worker = self._ownership.living()
         headers = [job.headers if job.kept_headers is None else job.kept_headers for job in jobs]
         bodies, packed = zip(*(self._packing.pack(job.body) for job in jobs), strict=True)
-        cells, calls = as_json(list(map(job_row, jobs, packed))), as_json(call_rows(jobs))
-        rows = await link.fetch(self._queries.accept, worker, cells, headers, bodies, calls)
+        cells = as_json(list(map(job_row, jobs, packed)))
+        rows = await link.fetch(for_day(self._queries.accept, jobs[0].job_id), worker, cells, headers, bodies)
         results: list[Stored | KeyTaken | Again | LedgerError] = [AGAIN] * len(jobs)
         owned: list[Invocation] = []
         for place, created_at, deadline_at in rows:
@@ -115,6 +120,10 @@ def job_row(job: NewJob, packed: bool) -> Mapping[str, object]:  # noqa: FBT001 
         "links_base": job.links_base,
         "upload_url": job.upload_url,
         "services": len(job.calls),
+        "calls": [
+            {"service": call.service, "service_key": call.service_key, "call": call.told(), "owned": owned}
+            for call, owned in zip(job.calls, job.owned, strict=True)
+        ],
     }
     if job.stored is not None:
         row["stored"] = job.stored.decode()
@@ -123,18 +132,3 @@ def job_row(job: NewJob, packed: bool) -> Mapping[str, object]:  # noqa: FBT001 
     if packed:
         row["packed"] = True
     return row
-
-
-def call_rows(jobs: Sequence[NewJob]) -> list[Mapping[str, object]]:
-    """Tell the cells of the calls of all jobs; ``n`` is the job's place."""
-    return [
-        {
-            "n": place,
-            "service": call.service,
-            "service_key": call.service_key,
-            "call": call.told(),
-            "owned": owned,
-        }
-        for place, job in enumerate(jobs, 1)
-        for call, owned in zip(job.calls, job.owned, strict=True)
-    ]

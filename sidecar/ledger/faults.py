@@ -1,5 +1,6 @@
 """Which of the driver's errors mean what: the database is away, the row is bad, or try again."""
 
+import re
 from enum import Enum
 
 import asyncpg
@@ -10,6 +11,7 @@ class Fault(Enum):
 
     AWAY = "away"  # nobody knows whether it was committed
     DATA = "data"  # this very row cannot be stored
+    DAY = "day"  # the partition of its day does not exist
     CONFLICT = "conflict"  # deadlock or serialization: nothing happened, try again
     REFUSED = "refused"  # the server was told to stop, or the statement took too long: nothing happened
     BUG = "bug"  # the statement itself is wrong
@@ -20,10 +22,13 @@ CONFLICTS = ("40P01", "40001")
 AWAY_CLASSES = ("08", "57", "25")  # connection, operator intervention, a standby after a fail-over
 REFUSED_CLASSES = ("53", "55")  # resources, lock not available
 QUERY_CANCELED = "57014"
+PARTITION = re.compile(r'"[a-z]+_p[0-9]{8}"')
 
 
 def classify(error: BaseException) -> Fault:
     """Tell what an error means. Unknown connection troubles are ``AWAY``, the cautious answer."""
+    if isinstance(error, asyncpg.UndefinedTableError) and PARTITION.search(str(error)):
+        return Fault.DAY
     if isinstance(error, asyncpg.PostgresError):
         return classify_state(str(error.sqlstate or ""))
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):

@@ -46,6 +46,9 @@ class Kind(Protocol[I_contra, R_co]):
     def unique(self, item: I_contra, /) -> Hashable:
         """Tell what may occur only once in a batch, or None."""
 
+    def day(self, item: I_contra, /) -> int:
+        """Tell the day of the item's job: a batch is of one day."""
+
     def order(self, item: I_contra, /) -> Any:
         """Tell the place in the batch: all batches lock in the same order."""
 
@@ -112,15 +115,19 @@ class Queue(Generic[I, R]):
         return self.kind.yields and len(self.entries) < MANY and self.loop.time() - self._since < YIELDS
 
     def take(self) -> list[Entry[I, R]]:
-        """Take the next batch: bounded in rows and bytes, each unique key once, in the order of locking."""
+        """Take the next batch: of one day, bounded in rows and bytes, each unique key once, in the order of locking."""
         if len(self.entries) == 1:
             return [self.entries.popleft()]
         batch: list[Entry[I, R]] = []
         later: list[Entry[I, R]] = []
         seen: set[Hashable] = set()
         size = 0
+        day = self.kind.day(self.entries[0].item)
         while self.entries and len(batch) < MAX_ROWS:
             entry = self.entries.popleft()
+            if self.kind.day(entry.item) != day:
+                later.append(entry)
+                continue
             size += self.kind.size(entry.item)
             if batch and size > MAX_BYTES:
                 self.entries.appendleft(entry)

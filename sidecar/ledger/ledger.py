@@ -19,7 +19,7 @@ from sidecar.ledger.duties import Duties
 from sidecar.ledger.endpoints import Endpoints
 from sidecar.ledger.group_commit import LARGE, Lane, Queue
 from sidecar.ledger.jobs import JobReader
-from sidecar.ledger.link import Link
+from sidecar.ledger.link import DayMissing, Link
 from sidecar.ledger.objects import Objects
 from sidecar.ledger.outcomes import RecordKind, mark_receiving
 from sidecar.ledger.ownership import Ownership
@@ -71,8 +71,8 @@ class Ledger(Duties):
             config, statement_timeout=min(config.statement_timeout, max(config.dead_after * BEAT, 1.0))
         )
         self._beat_link = Link(beat_config, self.stats, name="beat")
-        self._hot = Lane(Link(config, self.stats, name="hot"), self.stats)
-        self._large = Lane(Link(config, self.stats, name="large"), self.stats)
+        self._hot = Lane(Link(config, self.stats, name="hot", keyed=True), self.stats)
+        self._large = Lane(Link(config, self.stats, name="large", keyed=True), self.stats)
         self._pool = pool = LinkPool(config, self.stats)
         self._life = WorkerLife(
             self._beat_link,
@@ -205,7 +205,10 @@ class Ledger(Duties):
         if abs(self.clock.drift) > MAX_DRIFT:
             raise LedgerUnavailable("the database's clock jumped")
         queue = self._accept_large if len(job.body) > LARGE else self._accept
-        return await queue.submit(job)
+        try:
+            return await queue.submit(job)
+        except DayMissing as error:  # no fault of the caller's: the duty that makes days ahead does not get through
+            raise LedgerUnavailable("today has no partition") from error
 
     async def release(self, release: Release) -> bool:
         """Give an invocation back without an outcome; False when it was no longer ours."""

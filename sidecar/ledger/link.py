@@ -29,15 +29,27 @@ class LedgerConflict(LedgerError):  # noqa: N818 - named for the state it report
     """A deadlock or a serialization failure: nothing happened, repeat the statement."""
 
 
+class DayMissing(LedgerRejected):
+    """There is no partition for the day of a job: it is over and removed, or was never made."""
+
+
 class Link:
     """A connection of one's own: one statement at a time, each autocommitted, never a transaction of the client's.
 
     While the database is away every call fails at once, and a task tries to connect again. A statement that the
     server does not end in time costs the connection: what it did is then unknown.
+
+    Args:
+        config: Where the database is.
+        stats: Counts what is done.
+        name: Names the connection to the server and in metrics.
+        keyed: Its statements find rows by their whole keys only, so that one plan serves all arguments
+            (see :mod:`sidecar.ledger.days`).
     """
 
-    def __init__(self, config: LedgerConfig, stats: LedgerStats, *, name: str) -> None:
+    def __init__(self, config: LedgerConfig, stats: LedgerStats, *, name: str, keyed: bool = False) -> None:
         self.name = name
+        self._keyed = keyed
         self._config = config
         self._stats = stats
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
@@ -101,7 +113,7 @@ class Link:
 
         Raises:
             LedgerUnavailable: The database is away, or its answer was lost.
-            LedgerRejected: An argument or a row is bad data.
+            LedgerRejected: An argument or a row is bad data; :class:`DayMissing` when its day has no partition.
             LedgerConflict: Deadlock; nothing happened.
             LedgerError: The statement is wrong.
         """
@@ -132,6 +144,8 @@ class Link:
             return LedgerUnavailable(f"the database did not do it: {type(error).__name__}")
         if fault is Fault.CONFLICT:
             return LedgerConflict(type(error).__name__)
+        if fault is Fault.DAY:
+            return DayMissing("a job's day has no partition")
         if fault is Fault.DATA:
             return LedgerRejected(type(error).__name__)
         return LedgerError(f"a statement is wrong: {type(error).__name__}: {error}")
@@ -166,7 +180,7 @@ class Link:
             timeout=CONNECT_TIMEOUT,
             statement_cache_size=0 if pooled else 200,
             max_cached_statement_lifetime=0,
-            server_settings=None if pooled else server_settings(config, self.name),
+            server_settings=None if pooled else server_settings(config, self.name, keyed=self._keyed),
             target_session_attrs=SessionAttribute.read_write,  # of several hosts, the one that is not a standby
             password=config.password or password_reader(config.password_file),
         )
@@ -178,13 +192,30 @@ def password_reader(file: Path | None) -> Callable[[], str] | None:
     return None if file is None else lambda: file.read_text("utf-8").strip()
 
 
-def server_settings(config: LedgerConfig, name: str) -> dict[str, str]:
-    """Build the settings of a session. Custom plans see the bounds on job_id, and so touch few partitions."""
+PLANNED_EACH_TIME = {"plan_cache_mode": "force_custom_plan"}
+"""Scans are planned for their arguments: only then are the bounds on job_id seen, and few partitions touched."""
+
+PLANNED_ONCE = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+}
+"""Where every row is found by its whole key, there is one good plan: the index of that key, row by row.
+
+To make it takes longer than to run it, so it is made once for each day and connection, and nothing that the statistics
+of a young or of a huge partition say may lead the planner elsewhere.
+"""
+
+
+def server_settings(config: LedgerConfig, name: str, *, keyed: bool) -> dict[str, str]:
+    """Build the settings of a session."""
     return {
         "application_name": f"sidecar {name}",
         "statement_timeout": str(int(config.statement_timeout * 1000)),
         "idle_in_transaction_session_timeout": "10000",
-        "plan_cache_mode": "force_custom_plan",
+        **(PLANNED_ONCE if keyed else PLANNED_EACH_TIME),
         "jit": "off",
         "timezone": "UTC",
         "tcp_keepalives_idle": "10",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sidecar.ledger.acknowledgements import Acknowledgements
 from sidecar.ledger.batch import as_json
+from sidecar.ledger.days import day_of, for_day
 from sidecar.ledger.group_commit import Again
 from sidecar.ledger.link import Link, Rows
 from sidecar.ledger.ownership import Ownership
@@ -44,6 +45,10 @@ class RecordKind:
         """Each invocation once: of two outcomes the second has to see the first."""
         return (item.job_id, item.service)
 
+    def day(self, item: Outcome, /) -> int:
+        """Tell the job's day."""
+        return day_of(item.job_id)
+
     def order(self, item: Outcome, /) -> tuple[int, str]:
         """Sort by job and service."""
         return (item.job_id.int, item.service)
@@ -55,14 +60,14 @@ class RecordKind:
     async def flush(self, link: Link, items: Sequence[Outcome], /) -> Sequence[Recorded | Again | LedgerError]:
         """Record the outcomes and hand their messages over."""
         worker = self._ownership.living()
-        lo, hi = items[0].job_id, items[-1].job_id
+        query = for_day(self._queries.record, items[0].job_id)
         digests = [item.digest() for item in items]
         ids = [item.job_id for item in items]
         headers = [item.headers for item in items]
         bodies, packed = zip(*(self._packing.pack(item.body) for item in items), strict=True)
         full = list(self._ownership.full_endpoints())
         cells = as_json(list(map(outcome_row, items, packed, map(self._code, items))))
-        rows = await link.fetch(self._queries.record, lo, hi, worker, full, ids, cells, headers, bodies, digests)
+        rows = await link.fetch(query, worker, full, ids, cells, headers, bodies, digests)
         results: list[Recorded | Again | LedgerError | None] = [None] * len(items)
         messages: list[Delivery] = []
         for row in rows:
@@ -102,7 +107,7 @@ class RecordKind:
     ) -> Sequence[Recorded | LedgerError]:
         keys = [[item.job_id for item in losers], [item.service for item in losers]]
         try:
-            rows = await link.fetch(self._queries.standing, losers[0].job_id, losers[-1].job_id, *keys)
+            rows = await link.fetch(for_day(self._queries.standing, losers[0].job_id), *keys)
         except LedgerError as error:
             return [error] * len(losers)
         found = {row["n"] - 1: row for row in rows}

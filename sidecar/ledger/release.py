@@ -5,6 +5,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from sidecar.ledger.batch import as_json
+from sidecar.ledger.days import day_of, for_day
 from sidecar.ledger.link import Link
 from sidecar.ledger.registry import Registry, Table
 
@@ -67,6 +68,10 @@ class FencedKind(Generic[E, R]):
         """Each row once."""
         return (item.job_id, item.service)
 
+    def day(self, item: E, /) -> int:
+        """Tell the job's day."""
+        return day_of(item.job_id)
+
     def order(self, item: E, /) -> tuple[int, str]:
         """Sort by job and service."""
         return (item.job_id.int, item.service)
@@ -78,7 +83,7 @@ class FencedKind(Generic[E, R]):
     async def flush(self, link: Link, items: Sequence[E], /) -> Sequence[R]:
         """Store the ends."""
         cells = items if self._cells is None else list(map(self._cells, items))
-        rows = await link.fetch(self._query, items[0].job_id, items[-1].job_id, as_json(cells))
+        rows = await link.fetch(for_day(self._query, items[0].job_id), as_json(cells))
         for item in items:
             self._registry.drop(self._table, item.job_id, item.service, item.claim)
         return self._results(rows, len(items))

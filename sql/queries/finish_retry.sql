@@ -8,7 +8,7 @@ WITH o AS MATERIALIZED (
            CASE c.verdict WHEN 'delivered' THEN 'delivered' WHEN 'failed' THEN 'failed' WHEN 'deferred' THEN 'pending'
                 ELSE CASE WHEN now() + make_interval(secs => c.delay) <= x.edge THEN 'pending' ELSE 'failed' END
            END AS state
-    FROM ROWS FROM (json_to_recordset($3::json) AS (
+    FROM ROWS FROM (json_to_recordset($1::json) AS (
              job_id uuid, service text, worker bigint, claim int, verdict text, status int, reason text, seconds float8,
              delay float8, wait float8, budget float8))
          WITH ORDINALITY AS c (job_id, service, worker, claim, verdict, code, reason, seconds, delay, wait, budget, n)
@@ -34,13 +34,12 @@ WITH o AS MATERIALIZED (
         finished_at = CASE WHEN o.state <> 'pending' THEN now() END
     FROM o
     WHERE r.job_id = o.job_id AND r.service = o.service
-      AND r.worker = o.worker AND r.claim = o.claim AND r.state = 'pending'
+      AND r.worker = o.worker AND r.claim = o.claim AND (r.state || '') = 'pending'
     RETURNING r.job_id, r.service, r.state, r.attempts, r.last_status, r.last_reason, r.reason, o.n
 ), d AS (
-    UPDATE delivery d SET state = u.state, attempts = u.attempts, last_status = u.last_status,
+    UPDATE delivery_p{day} d SET state = u.state, attempts = u.attempts, last_status = u.last_status,
                           last_reason = coalesce(u.reason, u.last_reason), finished_at = now()
     FROM u
-    WHERE u.state <> 'pending' AND d.job_id = u.job_id AND d.service = u.service
-      AND d.job_id BETWEEN $1::uuid AND $2::uuid AND d.state = 'retrying'
+    WHERE u.state <> 'pending' AND d.job_id = u.job_id AND d.service = u.service AND d.state = 'retrying'
 )
 SELECT n, state FROM u

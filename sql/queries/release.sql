@@ -1,6 +1,6 @@
 -- Give invocations back without an outcome: acknowledged, to be tried again, or left waiting. Fenced by owner and
 -- claim; an outcome that came first stays. `n` is the place in the batch of each row that was still owned.
-UPDATE invocation i SET
+UPDATE invocation_p{day} i SET
     worker = NULL,
     acknowledged_at = CASE WHEN c.acknowledged THEN coalesce(i.acknowledged_at, now()) ELSE i.acknowledged_at END,
     unsure = i.unsure OR c.unsure,
@@ -10,10 +10,10 @@ UPDATE invocation i SET
                    THEN ledger_history(coalesce(i.history, '[]'), c.status, c.reason, NULL) ELSE i.history END,
     last_status = CASE WHEN c.attempted THEN c.status ELSE i.last_status END,
     last_reason = CASE WHEN c.attempted THEN c.reason ELSE i.last_reason END
-FROM ROWS FROM (json_to_recordset($3::json) AS (
+FROM ROWS FROM (json_to_recordset($1::json) AS (
          job_id uuid, service text, worker bigint, claim int, acknowledged bool, unsure bool, retry_in float8, status int,
          reason text, attempted bool))
      WITH ORDINALITY AS c (job_id, service, worker, claim, acknowledged, unsure, retry_in, status, reason, attempted, n)
-WHERE i.job_id = c.job_id AND i.service = c.service AND i.job_id BETWEEN $1::uuid AND $2::uuid
-  AND i.worker = c.worker AND i.claim = c.claim AND i.outcome IS NULL
+WHERE i.job_id = c.job_id AND i.service = c.service
+  AND i.worker = c.worker AND i.claim = c.claim AND (i.outcome || '') IS NULL
 RETURNING c.n

@@ -3,15 +3,15 @@
 -- that was made of a small one for this attempt; another small one stays in payload until it is moved. `n` is the place in
 -- the batch of each row that was still owned.
 WITH c AS MATERIALIZED (
-    SELECT * FROM ROWS FROM (json_to_recordset($3::json) AS (
+    SELECT * FROM ROWS FROM (json_to_recordset($1::json) AS (
              job_id uuid, service text, worker bigint, claim int, status int, reason text, seconds float8, wait float8))
          WITH ORDINALITY AS c (job_id, service, worker, claim, code, reason, seconds, wait, n)
 ), u AS (
-    UPDATE delivery d SET state = 'retrying', worker = NULL, attempts = d.attempts + 1,
+    UPDATE delivery_p{day} d SET state = 'retrying', worker = NULL, attempts = d.attempts + 1,
                           last_status = c.code, last_reason = c.reason
     FROM c
-    WHERE d.job_id = c.job_id AND d.service = c.service AND d.job_id BETWEEN $1::uuid AND $2::uuid
-      AND d.worker = c.worker AND d.claim = c.claim AND d.state = 'open'
+    WHERE d.job_id = c.job_id AND d.service = c.service
+      AND d.worker = c.worker AND d.claim = c.claim AND (d.state || '') = 'open'
     RETURNING d.job_id, d.service, d.kind, d.status, d.endpoint, d.attempts, c.code, c.reason, c.seconds, c.wait, c.n
 ), r AS (
     INSERT INTO oas_webhook_retry (job_id, service, correlation_id, route, kind, status, callback_url, endpoint,
@@ -23,9 +23,8 @@ WITH c AS MATERIALIZED (
            u.attempts, now(),
            now() + make_interval(secs => u.wait), now(), u.code, u.reason,
            ledger_history('[]', u.code, u.reason, u.seconds), now()
-    FROM u JOIN job j ON j.job_id = u.job_id AND j.job_id BETWEEN $1::uuid AND $2::uuid
-    LEFT JOIN payload p ON p.job_id = u.job_id AND p.service = u.service AND u.service <> ''
-                       AND p.job_id BETWEEN $1::uuid AND $2::uuid
+    FROM u JOIN job_p{day} j ON j.job_id = u.job_id
+    LEFT JOIN payload_p{day} p ON p.job_id = u.job_id AND p.service = u.service AND u.service <> ''
     LEFT JOIN stored_object o ON o.job_id = u.job_id AND o.service = u.service AND u.service <> ''
                              AND o.doomed_at IS NULL
 )

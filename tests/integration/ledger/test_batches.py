@@ -35,7 +35,7 @@ class Listening:
 
     async def fetch(self, query: str, *args: object) -> Rows:
         name = query[3 : query.find("\n")]
-        place = {"release": 2, "record": 5, "finish": 2, "accept": 1}.get(name)
+        place = {"release": 0, "record": 3, "finish": 0, "accept": 1}.get(name)
         if place is not None:
             rows = json.loads(str(args[place]))
             self.batches.setdefault(name, []).append([(row["job_id"], row.get("service", "")) for row in rows])

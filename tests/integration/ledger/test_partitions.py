@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.ledger.clock import floor_id
 from sidecar.ledger.partitions import PARENTS
-from sidecar.model.errors import LedgerRejected
+from sidecar.model.errors import LedgerRejected, LedgerUnavailable
 from sidecar.model.job import NewJob
 from sidecar.model.outcome import Verdict
 from tests.integration.ledger.kit import (
@@ -79,10 +79,31 @@ async def test_jobs_on_both_sides_of_midnight_share_a_batch(database: str) -> No
         assert all(await asyncio.gather(*(ledger.finish(make_end(message)) for message in here.taker.messages)))
 
 
-async def test_a_job_beyond_the_last_partition_is_rejected_alone(database: str) -> None:
+async def test_without_a_partition_for_today_no_caller_is_told_that_it_was_his_fault(database: str) -> None:
     async with replica(database) as here:
-        with pytest.raises(LedgerRejected):
+        with pytest.raises(LedgerUnavailable, match="no partition"):
             await here.ledger.accept(make_job(here.ledger, job_id=floor_id(midnight(2))))
+
+
+async def test_an_outcome_of_a_day_that_is_gone_is_rejected(database: str) -> None:
+    async with replica(database) as here:
+        for job_id in (floor_id(midnight(-99)), UUID(int=0), UUID(int=(1 << 128) - 1)):
+            with pytest.raises(LedgerRejected):
+                await here.ledger.record(make_result(job_id))
+
+
+async def test_jobs_of_two_days_go_through_everything_side_by_side(database: str) -> None:
+    async with replica(database) as here:
+        ledger = here.ledger
+        days = [floor_id(midnight(day) + 40_000 + second) for second in range(20) for day in (0, 1)]
+        jobs = [make_job(ledger, job_id=job_id) for job_id in days]
+        await asyncio.gather(*(ledger.accept(job) for job in jobs))
+        answers = await asyncio.gather(*(ledger.record(make_result(job.job_id)) for job in jobs))
+        assert {answer.verdict for answer in answers} == {Verdict.WON}
+        again = await asyncio.gather(*(ledger.record(make_result(job.job_id)) for job in jobs))
+        assert {answer.verdict for answer in again} == {Verdict.SAME}
+        assert all(await asyncio.gather(*(ledger.finish(make_end(message)) for message in here.taker.messages)))
+        assert len(here.taker.messages) == len(jobs)
 
 
 async def test_a_day_is_dropped_when_it_is_old_and_over(database: str) -> None:

@@ -49,9 +49,10 @@ def without_countdown(queries: Queries) -> Queries:
     text = cut(queries.record, "AND gather = 'all'\n    ORDER BY job_id FOR NO KEY UPDATE", "AND false")
     start, end = text.index("), j AS ("), text.index("), m AS (")
     asked = """), j AS (
-    SELECT job.job_id, 0 AS open_services, 0 AS failed_services, job.services_total, job.endpoint
-    FROM s JOIN job ON job.job_id = s.job_id AND job.job_id BETWEEN $1::uuid AND $2::uuid AND job.gather = 'all'
-    WHERE NOT EXISTS (SELECT FROM invocation o WHERE o.job_id = job.job_id AND o.outcome IS NULL
+    SELECT b.job_id, 0 AS open_services, 0 AS failed_services, b.services_total, b.endpoint, b.callback_url,
+           b.correlation_id, b.route, b.traceparent, b.links_base, b.upload_url
+    FROM s JOIN job_p{day} b ON b.job_id = s.job_id AND b.gather = 'all'
+    WHERE NOT EXISTS (SELECT FROM invocation_p{day} o WHERE o.job_id = b.job_id AND o.outcome IS NULL
                       AND NOT EXISTS (SELECT FROM u WHERE u.job_id = o.job_id AND u.service = o.service))
 """
     return replace(queries, record=text[:start] + asked + text[end:])

@@ -2,6 +2,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from sidecar.kit.periodic import Periodic
 
 FOREVER = 3600.0
@@ -52,6 +54,15 @@ async def test_a_duty_runs_at_once_and_then_at_its_interval() -> None:
     duty = Duty()
     async with running(duty, interval=0.001):
         await duty.until(3)
+
+
+async def test_the_second_run_comes_sooner_so_that_duties_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.kit.periodic.random.random", lambda: 0.0)
+    duty = Duty()
+    async with running(duty, interval=FOREVER):
+        await duty.until(2)
+        await turns()
+    assert duty.runs == 2
 
 
 async def test_a_duty_that_has_more_to_do_does_not_wait() -> None:

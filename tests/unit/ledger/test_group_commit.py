@@ -26,6 +26,9 @@ class Numbers:
     def unique(self, _item: int, /) -> None:
         return None
 
+    def day(self, item: int, /) -> int:
+        return item // 1000
+
     def order(self, item: int, /) -> int:
         return item
 
@@ -87,3 +90,9 @@ async def test_many_of_it_do_not_wait(lane: Lane) -> None:
     flushed, ends, answers = queues(lane)
     await asyncio.gather(*(ends.submit(number) for number in range(MANY)), answers.submit(2))
     assert [name for name, _ in flushed] == ["end", "answer"]
+
+
+async def test_a_batch_is_of_one_day(lane: Lane) -> None:
+    flushed, _, answers = queues(lane)
+    await asyncio.gather(*(answers.submit(number) for number in (1001, 1, 1002, 2, 2001)))
+    assert flushed == [("answer", [1001, 1002]), ("answer", [1, 2]), ("answer", [2001])]

@@ -43,6 +43,12 @@ def test_every_parameter_has_a_type(name: str) -> None:
     assert not re.search(r"\$\d+(?!\d|::)", code_of(QUERIES[name]))
 
 
+@pytest.mark.parametrize("name", [name for name in QUERIES if "_p{day}" in QUERIES[name]])
+def test_what_names_its_day_does_so_for_every_table_of_days(name: str) -> None:
+    assert not PARTITIONED.findall(code_of(QUERIES[name]).replace("_p{day}", "_of_a_day"))
+    assert not re.findall(r"INTO (?:job|payload|invocation|delivery) ", code_of(QUERIES[name]))
+
+
 @pytest.mark.parametrize("name", QUERIES)
 def test_statements_bound_the_job_ids_that_they_touch(name: str) -> None:
     text = code_of(QUERIES[name])

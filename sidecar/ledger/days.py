@@ -1,0 +1,37 @@
+"""The day of a job, which is the partition that its rows are in.
+
+What finds rows by their whole keys names the partitions of one day itself, as ``{day}`` in its text, so that it is
+planned for one small table each and its plan can be kept. The plan of a partitioned table cannot: made for any
+arguments it would look into all days, and where Postgres 18 leaves days out as such a plan begins to run, a row lock
+that has to be taken anew brought it down.
+
+Such statements write ``(state || '') = 'open'`` for ``state = 'open'``. There is one row of a key, but nobody knows how
+many are open, and the partial indexes of those must not look cheap.
+"""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from uuid import UUID
+
+_DAY = 86_400_000  # milliseconds
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KEPT = 256  # texts: a few statements for each of the days that are written to
+
+
+def day_of(job_id: UUID) -> int:
+    """Tell the day (UTC) in which a UUIDv7 was made, in days since 1970."""
+    return (job_id.int >> 80) // _DAY
+
+
+def for_day(query: str, job_id: UUID) -> str:
+    """Name the partitions of a job's day in a statement."""
+    return _named(query, day_of(job_id))
+
+
+@lru_cache(maxsize=KEPT)
+def _named(query: str, day: int) -> str:
+    try:
+        name = (_EPOCH + timedelta(days=day)).strftime("%Y%m%d")
+    except OverflowError:  # no id of ours is from beyond the year 9999, and there is no such partition
+        name = "99991231"
+    return query.replace("{day}", name)
