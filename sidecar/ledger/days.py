@@ -5,8 +5,8 @@ planned for one small table each and its plan can be kept. The plan of a partiti
 arguments it would look into all days, and where Postgres 18 leaves days out as such a plan begins to run, a row lock
 that has to be taken anew brought it down.
 
-Such statements write ``(state || '') = 'open'`` for ``state = 'open'``. There is one row of a key, but nobody knows how
-many are open, and the partial indexes of those must not look cheap.
+Such statements write ``CASE WHEN state = 'open' THEN true END`` for ``state = 'open'``. There is one row of a key, but
+nobody knows how many are open, and the partial indexes of those must not look cheap.
 """
 
 from datetime import UTC, datetime, timedelta

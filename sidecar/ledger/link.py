@@ -22,6 +22,8 @@ GRACE = 1.0  # how much longer than the server's own time-out the client waits
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
+DISCARD_PLANS = "DISCARD PLANS"
+
 Rows = Sequence[Any]  # records of the driver: by name or by place
 
 
@@ -49,12 +51,14 @@ class Link:
 
     def __init__(self, config: LedgerConfig, stats: LedgerStats, *, name: str, keyed: bool = False) -> None:
         self.name = name
-        self._keyed = keyed
+        self._keyed = keyed and config.pooler != "transaction"  # then no session, and no plan, is ours
         self._config = config
         self._stats = stats
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._reconnecting: asyncio.Task[None] | None = None
         self._limits = TimeLimits()
+        self._loop = asyncio.get_running_loop()
+        self._plan_anew_at = 0.0
         self._up = asyncio.Event()
         self._closed = False
         self._opened = False  # once it was open, coming back is the task's business
@@ -121,6 +125,9 @@ class Link:
         self._stats.statements[query[3 : query.find("\n")]] += 1
         try:
             with self._limits.within(self._config.statement_timeout + GRACE):
+                if self._keyed and self._loop.time() >= self._plan_anew_at:
+                    self._plan_anew_at = self._loop.time() + PLANS_KEPT
+                    await connection.execute(DISCARD_PLANS)
                 return await connection.fetch(query, *args)
         except asyncio.CancelledError:
             self._drop(connection)  # what the statement did is unknown, and the next caller must not wait for it
@@ -201,12 +208,19 @@ PLANNED_ONCE = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_material": "off",
+    "seq_page_cost": "0.1",
+    "random_page_cost": "0.1",
+    "cpu_tuple_cost": "1",
 }
 """Where every row is found by its whole key, there is one good plan: the index of that key, row by row.
 
-To make it takes longer than to run it, so it is made once for each day and connection, and nothing that the statistics
-of a young or of a huge partition say may lead the planner elsewhere.
+To make it takes longer than to run it, so it is kept, and neither a young nor a huge partition may lead the planner
+elsewhere. Rows cost much more than pages, since the scan of a table that was empty a moment ago must not look cheaper
+than its keys.
 """
+
+PLANS_KEPT = 5.0
+"""Seconds. Where a partition was empty and was analysed as such, a plan may still be wrong, but not for long."""
 
 
 def server_settings(config: LedgerConfig, name: str, *, keyed: bool) -> dict[str, str]:

@@ -12,5 +12,5 @@ FROM ROWS FROM (json_to_recordset($1::json) AS (
          attempted bool))
      WITH ORDINALITY AS c (job_id, service, worker, claim, state, status, reason, retry_in, attempted, n)
 WHERE d.job_id = c.job_id AND d.service = c.service
-  AND d.worker = c.worker AND d.claim = c.claim AND (d.state || '') = 'open'
+  AND d.worker = c.worker AND d.claim = c.claim AND CASE WHEN d.state = 'open' THEN true END
 RETURNING c.n

@@ -34,7 +34,7 @@ WITH o AS MATERIALIZED (
         finished_at = CASE WHEN o.state <> 'pending' THEN now() END
     FROM o
     WHERE r.job_id = o.job_id AND r.service = o.service
-      AND r.worker = o.worker AND r.claim = o.claim AND (r.state || '') = 'pending'
+      AND r.worker = o.worker AND r.claim = o.claim AND CASE WHEN r.state = 'pending' THEN true END
     RETURNING r.job_id, r.service, r.state, r.attempts, r.last_status, r.last_reason, r.reason, o.n
 ), d AS (
     UPDATE delivery_p{day} d SET state = u.state, attempts = u.attempts, last_status = u.last_status,

@@ -30,7 +30,7 @@ WITH c AS MATERIALIZED (
         finished_at = now()
     FROM c
     WHERE i.job_id = c.job_id AND i.service = c.service
-      AND (i.outcome || '') IS NULL
+      AND CASE WHEN i.outcome IS NULL THEN true END
       AND (c.worker IS NULL OR (i.worker = c.worker AND i.claim = c.claim))
       AND (c.outcome <> 'refused' OR NOT i.unsure)
       AND (SELECT count(*) FROM lk) >= 0

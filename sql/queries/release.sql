@@ -15,5 +15,5 @@ FROM ROWS FROM (json_to_recordset($1::json) AS (
          reason text, attempted bool))
      WITH ORDINALITY AS c (job_id, service, worker, claim, acknowledged, unsure, retry_in, status, reason, attempted, n)
 WHERE i.job_id = c.job_id AND i.service = c.service
-  AND i.worker = c.worker AND i.claim = c.claim AND (i.outcome || '') IS NULL
+  AND i.worker = c.worker AND i.claim = c.claim AND CASE WHEN i.outcome IS NULL THEN true END
 RETURNING c.n

@@ -11,7 +11,7 @@ WITH c AS MATERIALIZED (
                           last_status = c.code, last_reason = c.reason
     FROM c
     WHERE d.job_id = c.job_id AND d.service = c.service
-      AND d.worker = c.worker AND d.claim = c.claim AND (d.state || '') = 'open'
+      AND d.worker = c.worker AND d.claim = c.claim AND CASE WHEN d.state = 'open' THEN true END
     RETURNING d.job_id, d.service, d.kind, d.status, d.endpoint, d.attempts, c.code, c.reason, c.seconds, c.wait, c.n
 ), r AS (
     INSERT INTO oas_webhook_retry (job_id, service, correlation_id, route, kind, status, callback_url, endpoint,

@@ -1,8 +1,6 @@
 """Finding due work costs the same beside a million finished rows, on one day or on forty."""
 
 import json
-import re
-import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -13,11 +11,7 @@ import pytest
 
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger.bounds import BEGINNING
-from sidecar.ledger.clock import ceiling_id
-from sidecar.ledger.days import for_day
-from sidecar.ledger.link import PLANNED_ONCE
 from tests.integration.ledger.filling import fill
-from tests.integration.ledger.kit import connection
 from tests.integration.ledger.plans import LAST, QUERIES, Plan, blocks, explain, filled_database, nodes, planning
 
 ROWS = 1_000_000
@@ -84,27 +78,6 @@ async def test_a_scan_touches_no_day_that_is_over(direct: "asyncpg.Connection[as
     plan = await explain_open(direct, name, *args)
     days = {node["Relation Name"][-8:] for node in nodes(plan) if "_p2" in node.get("Relation Name", "")}
     assert len(days) <= 3, days
-
-
-KEYED = ("accept", "record", "standing", "finish", "release", "start_retry", "finish_retry")
-WHOLE_KEYS = {"job": {"job_id"}, "endpoint": {"endpoint"}}
-
-
-@pytest.mark.parametrize("name", KEYED)
-async def test_what_names_its_day_finds_each_row_by_the_index_of_its_key(filled: str, name: str) -> None:
-    text = for_day(QUERIES[name], ceiling_id(time.time()))
-    arguments = max(map(int, re.findall(r"\$(\d+)", text)))
-    async with connection(filled) as direct:
-        for setting, value in PLANNED_ONCE.items():
-            await direct.execute(f"SET {setting} = {value}")
-        plan = await direct.fetchval(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}", *[None] * arguments)
-    found = list(nodes(json.loads(plan)[0]["Plan"]))
-    assert not {"Seq Scan", "Hash Join", "Merge Join"}.intersection(node["Node Type"] for node in found)
-    scans = [node for node in found if "Relation Name" in node and node["Node Type"] != "ModifyTable"]
-    assert {scan["Index Name"].rsplit("_", 1)[-1] for scan in scans} <= {"pkey"}
-    for scan in scans:
-        key = WHOLE_KEYS.get(scan["Relation Name"].partition("_p2")[0], {"job_id", "service"})
-        assert set(re.findall(r"\((\w+) = ", scan["Index Cond"])) == key, (scan["Relation Name"], scan["Index Cond"])
 
 
 async def test_where_to_begin_is_told_without_reading_finished_rows(

@@ -226,7 +226,12 @@ def test_a_refusal_elsewhere_of_what_may_have_run_changes_nothing(site: Site) ->
     ("queue", "text", "cut"),
     [
         pytest.param("_release", "_query", "i.worker = c.worker AND i.claim = c.claim AND", id="calls are not fenced"),
-        pytest.param("_record", "_queries", "AND (i.outcome || '') IS NULL", id="the first outcome does not stand"),
+        pytest.param(
+            "_record",
+            "_queries",
+            "AND CASE WHEN i.outcome IS NULL THEN true END",
+            id="the first outcome does not stand",
+        ),
     ],
 )
 def test_without_a_rule_the_model_is_contradicted(site: Site, queue: str, text: str, cut: str) -> None:
