@@ -1,8 +1,7 @@
 """One connection that comes back by itself."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from random import SystemRandom
 from typing import Any
 
@@ -12,6 +11,7 @@ from asyncpg.connect_utils import SessionAttribute
 from sidecar.kit.time_limit import TimeLimits
 from sidecar.ledger.config import LedgerConfig
 from sidecar.ledger.faults import Fault, classify
+from sidecar.ledger.session import DISCARD_PLANS, PLANS_KEPT, password_reader, server_settings
 from sidecar.ledger.stats import LedgerStats
 from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable
 
@@ -21,8 +21,6 @@ LONGEST_DELAY = 2.0
 GRACE = 1.0  # how much longer than the server's own time-out the client waits
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-
-DISCARD_PLANS = "DISCARD PLANS"
 
 Rows = Sequence[Any]  # records of the driver: by name or by place
 
@@ -192,47 +190,3 @@ class Link:
             password=config.password or password_reader(config.password_file),
         )
         return connection
-
-
-def password_reader(file: Path | None) -> Callable[[], str] | None:
-    """Build what reads the password anew at each connect; None leaves it to the address."""
-    return None if file is None else lambda: file.read_text("utf-8").strip()
-
-
-PLANNED_EACH_TIME = {"plan_cache_mode": "force_custom_plan"}
-"""Scans are planned for their arguments: only then are the bounds on job_id seen, and few partitions touched."""
-
-PLANNED_ONCE = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_material": "off",
-    "seq_page_cost": "0.1",
-    "random_page_cost": "0.1",
-    "cpu_tuple_cost": "1",
-}
-"""Where every row is found by its whole key, there is one good plan: the index of that key, row by row.
-
-To make it takes longer than to run it, so it is kept, and neither a young nor a huge partition may lead the planner
-elsewhere. Rows cost much more than pages, since the scan of a table that was empty a moment ago must not look cheaper
-than its keys.
-"""
-
-PLANS_KEPT = 5.0
-"""Seconds. Where a partition was empty and was analysed as such, a plan may still be wrong, but not for long."""
-
-
-def server_settings(config: LedgerConfig, name: str, *, keyed: bool) -> dict[str, str]:
-    """Build the settings of a session."""
-    return {
-        "application_name": f"sidecar {name}",
-        "statement_timeout": str(int(config.statement_timeout * 1000)),
-        "idle_in_transaction_session_timeout": "10000",
-        **(PLANNED_ONCE if keyed else PLANNED_EACH_TIME),
-        "jit": "off",
-        "timezone": "UTC",
-        "tcp_keepalives_idle": "10",
-        "tcp_keepalives_interval": "5",
-        "tcp_keepalives_count": "3",
-    }

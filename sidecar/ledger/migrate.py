@@ -4,7 +4,7 @@ from pathlib import Path
 
 import asyncpg
 
-from sidecar.ledger.link import password_reader
+from sidecar.ledger.session import password_reader
 from sidecar.ledger.sqlfiles import Migration, Queries, load_migrations, load_queries
 from sidecar.model.errors import LedgerError, LedgerUnavailable
 

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from sidecar.dev.postgres import EmbeddedPostgres
 from sidecar.ledger.clock import ceiling_id
 from sidecar.ledger.days import for_day
-from sidecar.ledger.link import PLANNED_ONCE
+from sidecar.ledger.session import PLANNED_ONCE
 from tests.integration.ledger.filling import fill
 from tests.integration.ledger.kit import connection
 from tests.integration.ledger.plans import QUERIES, filled_database, nodes
@@ -28,7 +28,7 @@ async def add_today(direct: Any) -> None:
         await direct.fetch(QUERIES["add_partition"], parent, 0)
 
 
-FILLINGS = {
+FILLINGS: Mapping[str, Callable[[Any], Awaitable[None]]] = {
     "no row": add_today,
     "some rows": partial(fill, rows=300, days=1, open_rows=300),
     "a million rows": partial(fill, rows=1_000_000, days=1, open_rows=600),

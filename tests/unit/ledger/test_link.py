@@ -1,11 +1,12 @@
 """What a connection does besides the statements that it is given."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from sidecar.ledger.config import LedgerConfig
-from sidecar.ledger.link import PLANS_KEPT, Link, server_settings
+from sidecar.ledger.link import Link
+from sidecar.ledger.session import PLANS_KEPT, server_settings
 from sidecar.ledger.stats import LedgerStats
 
 STATEMENT = "-- record\nSELECT 1"
@@ -23,7 +24,7 @@ class Connection:
         return []
 
 
-def connected(*, keyed: bool, pooler: str = "none") -> tuple[Link, Connection]:
+def connected(*, keyed: bool, pooler: Literal["none", "transaction"] = "none") -> tuple[Link, Connection]:
     link = Link(LedgerConfig(dsn="", pooler=pooler), LedgerStats(), name="hot", keyed=keyed)
     connection: Any = Connection()
     link._connection = connection
@@ -40,9 +41,9 @@ async def test_plans_that_are_kept_are_made_anew_now_and_then() -> None:
     assert connection.sent[3:] == ["DISCARD PLANS", STATEMENT]
 
 
-@pytest.mark.parametrize(("keyed", "pooler"), [(False, "none"), (True, "transaction")])
-async def test_where_no_plan_is_kept_none_is_discarded(keyed: bool, pooler: str) -> None:
-    link, connection = connected(keyed=keyed, pooler=pooler)
+@pytest.mark.parametrize("over", [{"keyed": False}, {"keyed": True, "pooler": "transaction"}], ids=str)
+async def test_where_no_plan_is_kept_none_is_discarded(over: dict[str, Any]) -> None:
+    link, connection = connected(**over)
     await link.fetch(STATEMENT)
     assert connection.sent == [STATEMENT]
 
