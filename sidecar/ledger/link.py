@@ -1,6 +1,7 @@
 """One connection that comes back by itself."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from random import SystemRandom
 from typing import Any
@@ -55,7 +56,6 @@ class Link:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._reconnecting: asyncio.Task[None] | None = None
         self._limits = TimeLimits()
-        self._loop = asyncio.get_running_loop()
         self._plan_anew_at = 0.0
         self._up = asyncio.Event()
         self._closed = False
@@ -123,8 +123,8 @@ class Link:
         self._stats.statements[query[3 : query.find("\n")]] += 1
         try:
             with self._limits.within(self._config.statement_timeout + GRACE):
-                if self._keyed and self._loop.time() >= self._plan_anew_at:
-                    self._plan_anew_at = self._loop.time() + PLANS_KEPT
+                if self._keyed and time.monotonic() >= self._plan_anew_at:
+                    self._plan_anew_at = time.monotonic() + PLANS_KEPT
                     await connection.execute(DISCARD_PLANS)
                 return await connection.fetch(query, *args)
         except asyncio.CancelledError:
