@@ -9,9 +9,15 @@ Such statements write ``CASE WHEN state = 'open' THEN true END`` for ``state = '
 nobody knows how many are open, and the partial indexes of those must not look cheap.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
+
+from sidecar.model.errors import LedgerRejected
+
+PARTITION = re.compile(r"[a-z]+_p[0-9]{8}")
+"""How partitions are named: by their table and their day."""
 
 _DAY = 86_400_000  # milliseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,14 +30,18 @@ def day_of(job_id: UUID) -> int:
 
 
 def for_day(query: str, job_id: UUID) -> str:
-    """Name the partitions of a job's day in a statement."""
+    """Name the partitions of a job's day in a statement.
+
+    Raises:
+        LedgerRejected: There is no such day.
+    """
     return _named(query, day_of(job_id))
 
 
 @lru_cache(maxsize=KEPT)
 def _named(query: str, day: int) -> str:
     try:
-        name = (_EPOCH + timedelta(days=day)).strftime("%Y%m%d")
-    except OverflowError:  # no id of ours is from beyond the year 9999, and there is no such partition
-        name = "99991231"
-    return query.replace("{day}", name)
+        date = _EPOCH + timedelta(days=day)
+    except OverflowError:
+        raise LedgerRejected("an id from beyond the year 9999") from None
+    return query.replace("{day}", date.strftime("%Y%m%d"))

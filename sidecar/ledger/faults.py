@@ -1,9 +1,10 @@
 """Which of the driver's errors mean what: the database is away, the row is bad, or try again."""
 
-import re
 from enum import Enum
 
 import asyncpg
+
+from sidecar.ledger.days import PARTITION
 
 
 class Fault(Enum):
@@ -22,7 +23,6 @@ CONFLICTS = ("40P01", "40001")
 AWAY_CLASSES = ("08", "57", "25")  # connection, operator intervention, a standby after a fail-over
 REFUSED_CLASSES = ("53", "55")  # resources, lock not available
 QUERY_CANCELED = "57014"
-PARTITION = re.compile(r'"[a-z]+_p[0-9]{8}"')
 
 
 def classify(error: BaseException) -> Fault:

@@ -35,7 +35,7 @@ from sidecar.ledger.sqlfiles import load_queries
 from sidecar.ledger.stats import LedgerStats
 from sidecar.ledger.sweeps import Sweeps
 from sidecar.ledger.usage import UsageReader
-from sidecar.ledger.workers import BEAT, WorkerLife
+from sidecar.ledger.workers import BEAT_TIMEOUT, WorkerLife
 from sidecar.model.delivery import DeliveryEnd, DeliveryState, Part
 from sidecar.model.errors import LedgerError, LedgerUnavailable
 from sidecar.model.invocation import Release
@@ -68,7 +68,7 @@ class Ledger(Duties):
         self.clock = DatabaseClock()
         self._ownership = ownership = Ownership(handover, self.stats)
         beat_config = dataclasses.replace(
-            config, statement_timeout=min(config.statement_timeout, max(config.dead_after * BEAT, 1.0))
+            config, statement_timeout=min(config.statement_timeout, max(config.dead_after * BEAT_TIMEOUT, 1.0))
         )
         self._beat_link = Link(beat_config, self.stats, name="beat")
         self._hot = Lane(Link(config, self.stats, name="hot", keyed=True), self.stats)
@@ -162,11 +162,6 @@ class Ledger(Duties):
     def up(self) -> bool:
         """Whether writes have a connection, as far as anyone knows."""
         return self._hot.link.up
-
-    @property
-    def beat_interval(self) -> float:
-        """How often to beat, in seconds."""
-        return self._config.dead_after * BEAT
 
     @property
     def pool(self) -> LinkPool:

@@ -1,12 +1,12 @@
 """Making partitions ahead and removing old ones, without stopping anyone."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 
+from sidecar.ledger.days import PARTITION
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
@@ -20,7 +20,6 @@ LEASE = "prune"
 LEASE_TIME = 600.0
 TRIES = 5  # at a lock that somebody holds
 PAUSE = 0.2
-NAME = re.compile(r"[a-z]+_p[0-9]{8}")
 DEAD_WORKERS_KEPT = DAY
 AUDIT_KEPT = 400 * DAY
 FORGOTTEN = 7 * DAY  # endpoints of which nothing was heard since
@@ -135,7 +134,7 @@ class Partitions:
 
     async def _ddl(self, template: str, part: Partition) -> bool:
         # A name of a table cannot be a parameter. These come from the catalogue and have a narrow form.
-        if not NAME.fullmatch(part.name) or part.parent not in PARENTS:
+        if not PARTITION.fullmatch(part.name) or part.parent not in PARENTS:
             raise LedgerError("a partition has an unexpected name")
         text = template.format(
             parent=part.parent,

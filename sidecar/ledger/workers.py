@@ -12,7 +12,7 @@ from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.errors import LedgerUnavailable
 
 FENCE = 2 / 3  # of dead_after: how long after its last beat a worker still acts
-BEAT = 1 / 5  # of dead_after: how often it beats
+BEAT_TIMEOUT = 1 / 5  # of dead_after: how long one beat may take
 GAP = 2 / 5  # of dead_after: an observer that looked away for longer begins anew
 NEVER = float("-inf")
 

@@ -38,7 +38,7 @@ WITH o AS MATERIALIZED (
     RETURNING r.job_id, r.service, r.state, r.attempts, r.last_status, r.last_reason, r.reason, o.n
 ), d AS (
     UPDATE delivery_p{day} d SET state = u.state, attempts = u.attempts, last_status = u.last_status,
-                          last_reason = coalesce(u.reason, u.last_reason), finished_at = now()
+                                 last_reason = coalesce(u.reason, u.last_reason), finished_at = now()
     FROM u
     WHERE u.state <> 'pending' AND d.job_id = u.job_id AND d.service = u.service AND d.state = 'retrying'
 )

@@ -8,7 +8,7 @@ WITH c AS MATERIALIZED (
          WITH ORDINALITY AS c (job_id, service, worker, claim, code, reason, seconds, wait, n)
 ), u AS (
     UPDATE delivery_p{day} d SET state = 'retrying', worker = NULL, attempts = d.attempts + 1,
-                          last_status = c.code, last_reason = c.reason
+                                 last_status = c.code, last_reason = c.reason
     FROM c
     WHERE d.job_id = c.job_id AND d.service = c.service
       AND d.worker = c.worker AND d.claim = c.claim AND CASE WHEN d.state = 'open' THEN true END
