@@ -95,18 +95,18 @@ def test_the_table_tells_what_was_missed() -> None:
 
 
 def test_the_table_holds_when_nothing_was_missed() -> None:
-    assert all_hold(make_report(cpu=0.3).rows)
+    assert all_hold(make_report(cpu=0.28).rows)
 
 
 @pytest.mark.parametrize("fault", ["refused", "wrong", "missing", "unexpected"])
 def test_a_single_job_that_went_wrong_is_a_miss(fault: str) -> None:
     over: dict[str, Any] = {fault: 1}
-    assert not all_hold(make_report(cpu=0.3, **over).rows)
+    assert not all_hold(make_report(cpu=0.28, **over).rows)
 
 
 def test_memory_that_grows_is_a_miss() -> None:
     memory = Memory(samples=((2, 100), (10, 120)), load="32 clients")
-    assert not all_hold(make_report(memory=memory, cpu=0.3).rows)
+    assert not all_hold(make_report(memory=memory, cpu=0.28).rows)
 
 
 def make_report(*, memory: Memory | None = None, telling: float | None = None, **over: Any) -> Report:
