@@ -81,4 +81,5 @@ def ledger_config(settings: Settings) -> LedgerConfig:
         pooler=database.pooler,
         statement_timeout=database.statement_timeout,
         dead_after=settings.worker.dead_after,
+        retention=settings.retention.jobs,
     )

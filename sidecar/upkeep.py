@@ -38,7 +38,8 @@ def dropping(every: Every, settings: Settings, *, ledger: Ledger, log: EventLog)
     kept = settings.retention
     if kept.bodies >= kept.jobs:
         return (requests,)
-    results = Drop(partial(sweeps.results, kept.bodies), what="results", log=log)
+    slowest = settings.gateway.timeouts.body + MINUTE  # until a job is stored, from the making of its id on
+    results = Drop(partial(sweeps.results, kept.bodies, least_age=slowest), what="results", log=log)
     return (requests, every(DROP_INTERVAL, "drop results", results))
 
 

@@ -5,12 +5,17 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable
 
+AFTER_FAILURE = 60.0
+"""Seconds after which a duty that failed runs again, where its interval is longer."""
+
 
 class Periodic:
     """Run a duty every ``interval`` seconds, or sooner when woken; one run at a time.
 
     ``run_once`` returns whether it should be run again at once (it had more to do than it could take). What it
     raises is handed to ``on_error``, which may raise in its turn to end the duty: that is a fault of the process.
+
+    After a failure a duty of long intervals runs again after a minute.
 
     The second run comes after a random part of the interval, so that duties which begin together, in this process or in
     replicas, do not come together for ever.
@@ -46,6 +51,7 @@ class Periodic:
                 if _cancelled():  # what failed on the way out must not keep us here
                     raise asyncio.CancelledError from error
                 self._on_error(self.name, error)
+                pause = min(pause, AFTER_FAILURE)
             if again:
                 await asyncio.sleep(0)
                 continue

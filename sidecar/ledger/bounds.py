@@ -18,7 +18,8 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 class Horizon:
     """The range of job ids that open work can have, so that a scan touches no partition of finished days.
 
-    ``since`` is the query that tells the least one.
+    ``since`` is the query that tells the least one, and the greatest one where that is beyond the usual end: ids that
+    were made while the database's clock was ahead.
     """
 
     def __init__(self, pool: LinkPool, since: str, clock: DatabaseClock) -> None:
@@ -26,16 +27,19 @@ class Horizon:
         self._query = since
         self._clock = clock
         self._since = UUID(int=0)
+        self._beyond = UUID(int=0)
         self._refresh_at = 0.0
 
     async def bounds(self) -> tuple[UUID, UUID]:
         """Tell the least and greatest job id to look at."""
         now = asyncio.get_running_loop().time()
+        end = ceiling_id(self._clock.now() + AHEAD)
         if now >= self._refresh_at:
-            rows = await self._pool.fetch(self._query)
+            rows = await self._pool.fetch(self._query, end)
             self._since = rows[0]["job_id"]
+            self._beyond = rows[0]["beyond"] or UUID(int=0)
             self._refresh_at = now + REFRESH
-        return self._since, ceiling_id(self._clock.now() + AHEAD)
+        return self._since, max(end, self._beyond)
 
     def look_again(self) -> None:
         """Ask anew at the next use: older work was opened."""

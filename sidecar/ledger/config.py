@@ -14,8 +14,9 @@ class LedgerConfig:
     """How to reach the database, and how long things may take. Times are seconds.
 
     ``pool`` counts the connections for claims, duties and reads; two flushers and the beat have their own.
-    ``password_file`` is read again at every connect. ``pooler`` is ``transaction`` behind PgBouncer: then server
-    settings have to be given by ``ALTER ROLE``, since a pooled connection cannot carry them.
+    ``retention`` is how long finished jobs are kept. ``password_file`` is read again at every connect. ``pooler`` is
+    ``transaction`` behind PgBouncer: then server settings have to be given by ``ALTER ROLE``, since a pooled connection
+    cannot carry them.
     """
 
     dsn: str
@@ -25,6 +26,7 @@ class LedgerConfig:
     pooler: Literal["none", "transaction"] = "none"
     statement_timeout: float = 10.0
     dead_after: float = 15.0
+    retention: float = 14 * 86_400.0
     application: str = "pool"
 
 

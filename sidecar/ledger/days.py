@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
 
+from sidecar.ledger.clock import DatabaseClock
 from sidecar.model.errors import LedgerRejected
 
 PARTITION = re.compile(r"[a-z]+_p[0-9]{8}")
@@ -27,6 +28,30 @@ KEPT = 256  # texts: a few statements for each of the days that are written to
 def day_of(job_id: UUID) -> int:
     """Tell the day (UTC) in which a UUIDv7 was made, in days since 1970."""
     return (job_id.int >> 80) // _DAY
+
+
+class Days:
+    """Which days are over, by the database's clock.
+
+    Args:
+        clock: The database's.
+        retention: Seconds that finished jobs are kept.
+    """
+
+    def __init__(self, clock: DatabaseClock, *, retention: float) -> None:
+        self._clock = clock
+        self._retention = retention
+
+    def over(self, job_id: UUID) -> bool:
+        """Tell whether a job's day is over: if it has no partition, it will not get one."""
+        return self._age(job_id) > 0
+
+    def forgotten(self, job_id: UUID) -> bool:
+        """Tell whether a job is older than finished jobs are kept, so that its rows are removed or about to be."""
+        return (self._age(job_id) - 1) * _DAY >= self._retention * 1000
+
+    def _age(self, job_id: UUID) -> int:
+        return int(self._clock.now() * 1000) // _DAY - day_of(job_id)
 
 
 def for_day(query: str, job_id: UUID) -> str:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from uuid import UUID
 
-from sidecar.ledger.clock import DatabaseClock, ceiling_id, floor_id
+from sidecar.ledger.clock import DatabaseClock, ceiling_id, floor_id, made_at
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
 
-LEAST_AGE = 60.0  # seconds: a job is committed long before it is so old
+LEAST_AGE = 60.0  # seconds: a job is committed long before it is so old, or was told of by Dropping.note
+LATE = 20.0  # seconds after which a job that is not stored yet is told of
 OLDEST = 42 * 86_400.0  # seconds: no job is kept for longer
 LEASE_TIME = 60.0
 DAY_BITS = 86_400_000 << 80  # ids that one day has
@@ -37,13 +38,24 @@ class Dropping:
         self._ownership = ownership
         self._clock = clock
 
+    def late(self, job_id: UUID) -> bool:
+        """Tell whether a job's id was made long ago: its body took its time."""
+        return self._clock.now() - made_at(job_id) > LATE
+
+    async def note(self, job_id: UUID) -> None:
+        """Have the sweep look at a job that is about to be stored late, wherever the mark is by then."""
+        await self._pool.fetch(self._queries.sweep_job, job_id)
+
     async def requests(self) -> Swept:
         """Drop requests, with the credentials in them."""
         return await self._sweep("requests", self._queries.drop_requests, LEAST_AGE, ())
 
-    async def results(self, retention: float) -> Swept:
-        """Drop the bodies of messages that were delivered, or given up, ``retention`` seconds ago."""
-        behind = max(LEAST_AGE, retention)
+    async def results(self, retention: float, *, least_age: float = LEAST_AGE) -> Swept:
+        """Drop the bodies of messages that were delivered, or given up, ``retention`` seconds ago.
+
+        Jobs are looked at once they are so old, and ``least_age`` seconds at the least, after which each is stored.
+        """
+        behind = max(least_age, retention)
         return await self._sweep("results", self._queries.drop_results, behind, (retention,))
 
     async def _sweep(self, name: str, query: str, behind: float, more: tuple[object, ...]) -> Swept:
@@ -54,6 +66,9 @@ class Dropping:
         now = self._clock.now()
         lo = max(UUID(int=mark.int + 1), floor_id(now - OLDEST))
         end = ceiling_id(now - behind)
+        if mark > end:  # what is between would never be looked at
+            await self._pool.fetch(self._queries.sweep_back, name, end)
+            return Swept(0, more=False)
         hi = min(end, UUID(int=lo.int + DAY_BITS))
         rows = await self._pool.fetch(self._queries.sweep_jobs, lo, hi, name, LIMIT)
         fresh = [UUID(int=row["job_id"].int) for row in rows if row["fresh"]]

@@ -89,6 +89,10 @@ class Duties:
         """Make the partitions of the next days."""
         return await self._partitions.ensure(days_ahead)
 
+    def days_ahead(self) -> float:
+        """Tell the days for which there are partitions, the rest of today included."""
+        return self._partitions.days_ahead()
+
     async def prune(self, retention: float, *, audit: float = AUDIT_KEPT) -> Pruned:
         """Remove what is older than ``retention`` seconds and over, and operators' actions after ``audit`` seconds."""
         return await self._partitions.prune(retention, audit=audit)

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from sidecar.ledger.link import LedgerConflict, Link
+from sidecar.ledger.link import DayMissing, LedgerConflict, Link
 from sidecar.ledger.stats import LedgerStats
-from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable
+from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, NotStored
 from sidecar.telemetry.histogram import Histogram
 
 MAX_ROWS = 256
@@ -98,10 +98,10 @@ class Queue(Generic[I, R]):
         """Put an item into the next batch; the future's cancellation does not take it out again.
 
         Raises:
-            LedgerUnavailable: The database is known to be away, and this kind does not wait for it.
+            NotStored: The database is known to be away, and this kind does not wait for it.
         """
         if not self._lane.open or not (self.kind.patient or self._lane.link.up):
-            raise LedgerUnavailable("the database is away")
+            raise NotStored("the database is away")
         waiter: asyncio.Future[R] = self._lane.loop.create_future()
         if not self.entries:
             self._since = self.loop.time()
@@ -190,7 +190,7 @@ class Lane:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         for queue in self._queues:
-            queue.fail(LedgerUnavailable("the ledger was closed"))
+            queue.fail(NotStored("the ledger was closed"))
 
     async def _run(self) -> None:
         while True:
@@ -200,7 +200,7 @@ class Lane:
                 self.wake.clear()
                 await self.wake.wait()
             if not self.link.up:
-                self._fail_impatient(LedgerUnavailable("the database is away"))
+                self._fail_impatient(NotStored("the database is away"))
                 await self.link.wait_up()
             for queue in self._queues:
                 if queue.entries and not (queue.in_no_hurry and self._others_wait(queue)):
@@ -220,12 +220,7 @@ class Lane:
         try:
             results = await self._store(queue.kind, [entry.item for entry in batch])
         except LedgerRejected as error:
-            if len(batch) == 1:
-                self._stats.rejected[queue.kind.name] += 1
-                batch[0].settle(error)
-                return
-            for entry in batch:  # one row is poison: it fails alone
-                await self._flush(queue, [entry])
+            await self._reject(queue, batch, error)
         except LedgerUnavailable as error:
             if not queue.kind.patient:
                 self._settle_all(batch, error)
@@ -242,6 +237,16 @@ class Lane:
             self._settle_all(batch, fault)
         else:
             self._settle(queue, batch, results)
+
+    async def _reject(self, queue: Queue[Any, Any], batch: list[Entry[Any, Any]], error: LedgerRejected) -> None:
+        """Find the row that is to blame: it fails alone."""
+        if len(batch) > 1:
+            for entry in batch:
+                await self._flush(queue, [entry])
+            return
+        if not isinstance(error, DayMissing):  # its data is sound: its day is over, or was never made
+            self._stats.rejected[queue.kind.name] += 1
+        batch[0].settle(error)
 
     async def _store(self, kind: Kind[Any, Any], items: list[Any]) -> Sequence[Any]:
         self._stats.batches[kind.name] += 1

@@ -14,6 +14,7 @@ from sidecar.ledger.bounds import Horizon
 from sidecar.ledger.claims import Claims
 from sidecar.ledger.clock import DatabaseClock
 from sidecar.ledger.config import Handover, LedgerConfig
+from sidecar.ledger.days import Days
 from sidecar.ledger.dropping import Dropping
 from sidecar.ledger.duties import Duties
 from sidecar.ledger.endpoints import Endpoints
@@ -37,10 +38,10 @@ from sidecar.ledger.sweeps import Sweeps
 from sidecar.ledger.usage import UsageReader
 from sidecar.ledger.workers import BEAT_TIMEOUT, WorkerLife
 from sidecar.model.delivery import DeliveryEnd, DeliveryState, Part
-from sidecar.model.errors import LedgerError, LedgerUnavailable
+from sidecar.model.errors import LedgerError, NotStored
 from sidecar.model.invocation import Release
 from sidecar.model.job import IdempotencyKey, JobView, KeyTaken, NewJob, Stored
-from sidecar.model.outcome import Outcome, Recorded
+from sidecar.model.outcome import Outcome, Recorded, Verdict
 from sidecar.model.retry import RetryEnd, RetryState
 from sidecar.model.route import ServiceCall
 
@@ -66,6 +67,7 @@ class Ledger(Duties):
         self._config = config
         self._queries = queries = load_queries()
         self.clock = DatabaseClock()
+        self.days = Days(self.clock, retention=config.retention)
         self._ownership = ownership = Ownership(handover, self.stats)
         beat_config = dataclasses.replace(
             config, statement_timeout=min(config.statement_timeout, max(config.dead_after * BEAT_TIMEOUT, 1.0))
@@ -89,7 +91,7 @@ class Ledger(Duties):
         self._sweeps = Sweeps(pool, queries, horizon=horizon, retrying=retrying)
         self._jobs = JobReader(pool, queries)
         self.usage = UsageReader(pool, queries, horizon=retrying)
-        self._partitions = Partitions(pool, queries, ownership)
+        self._partitions = Partitions(pool, queries, ownership=ownership, clock=self.clock)
         self.retries = Retries(pool, queries, ownership=ownership, horizon=retrying, lane=self._hot, stats=self.stats)
         self.endpoints = Endpoints(pool, queries, ownership)
         self.objects = Objects(pool, queries, horizon=retrying, clock=self.clock)
@@ -194,16 +196,22 @@ class Ledger(Duties):
         """Store a job; its owned calls are handed over when that is committed, whoever still waits here.
 
         Raises:
-            LedgerUnavailable: Not stored, or nobody knows.
+            LedgerUnavailable: Nobody knows whether it was stored; ``NotStored`` where that is certain.
             LedgerRejected: The job holds data that Postgres cannot store.
         """
         if abs(self.clock.drift) > MAX_DRIFT:
-            raise LedgerUnavailable("the database's clock jumped")
+            raise NotStored("the database's clock jumped")
+        if self.dropping.late(job.job_id):
+            await self.dropping.note(job.job_id)
         queue = self._accept_large if len(job.body) > LARGE else self._accept
         try:
             return await queue.submit(job)
-        except DayMissing as error:  # no fault of the caller's: the duty that makes days ahead does not get through
-            raise LedgerUnavailable("today has no partition") from error
+        except DayMissing:  # no fault of the caller's: the duty that makes days ahead did not get through
+            await self._partitions.make_today()
+        try:
+            return await queue.submit(job)
+        except DayMissing as error:
+            raise NotStored("today has no partition") from error
 
     async def release(self, release: Release) -> bool:
         """Give an invocation back without an outcome; False when it was no longer ours."""
@@ -238,9 +246,13 @@ class Ledger(Duties):
             queue = self._record_large if large else self._record
         try:
             return await queue.submit(outcome)
-        except LedgerError:
+        except LedgerError as error:
             if outcome.fence is not None:
                 self._ownership.registry.drop("invocation", outcome.job_id, outcome.service, outcome.fence.claim)
+            if isinstance(error, DayMissing):
+                if self.days.over(outcome.job_id):
+                    return Recorded(Verdict.UNKNOWN)
+                raise NotStored("a job's day has no partition") from error
             raise
 
     async def receiving(self, job_id: UUID, service: str, *, seconds: float) -> Recorded | None:

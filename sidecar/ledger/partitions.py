@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 
+from sidecar.ledger.clock import DatabaseClock
 from sidecar.ledger.days import PARTITION
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.pool import LinkPool
@@ -22,6 +23,7 @@ TRIES = 5  # at a lock that somebody holds
 PAUSE = 0.2
 DEAD_WORKERS_KEPT = DAY
 AUDIT_KEPT = 400 * DAY
+MADE_FOR = 2.0  # seconds in which nobody else asks for what was made, or could not be made
 FORGOTTEN = 7 * DAY  # endpoints of which nothing was heard since
 
 
@@ -51,15 +53,47 @@ class Pruned:
 class Partitions:
     """The days of the four large tables."""
 
-    def __init__(self, pool: LinkPool, queries: Queries, ownership: Ownership) -> None:
+    def __init__(self, pool: LinkPool, queries: Queries, *, ownership: Ownership, clock: DatabaseClock) -> None:
         self._pool = pool
         self._queries = queries
         self._ownership = ownership
+        self._clock = clock
+        self._made_until = 0.0  # seconds since 1970
+        self._making = asyncio.Lock()
+        self._made_at = self._failed_at = float("-inf")
 
     async def ensure(self, days_ahead: int) -> int:
-        """Make the partitions from yesterday to ``days_ahead`` days from today (UTC), and tell how many were new."""
+        """Make the partitions from yesterday to ``days_ahead`` days from today (UTC), and tell how many were new.
+
+        The table of jobs comes last on each day: what is not whole takes no job.
+        """
         days = range(-1, days_ahead + 1)
-        return sum([await self._add(parent, offset) for offset in days for parent in PARENTS])
+        made = sum([await self._add(parent, offset) for offset in days for parent in reversed(PARENTS)])
+        self._made_until = max(self._made_until, (self._clock.now() // DAY + days_ahead + 1) * DAY)
+        return made
+
+    def days_ahead(self) -> float:
+        """Tell the days for which there are partitions, today's rest included; below 0 requests are refused."""
+        return (self._made_until - self._clock.now()) / DAY
+
+    async def make_today(self) -> None:
+        """Make what is missing of today, once for all who miss it.
+
+        Raises:
+            LedgerUnavailable: It cannot be made now.
+        """
+        async with self._making:
+            now = asyncio.get_running_loop().time()
+            if now < self._made_at + MADE_FOR:
+                return
+            if now < self._failed_at + MADE_FOR:
+                raise LedgerUnavailable("today has no partition, and it cannot be made")
+            try:
+                await self.ensure(1)
+            except LedgerError:
+                self._failed_at = asyncio.get_running_loop().time()
+                raise
+            self._made_at = asyncio.get_running_loop().time()
 
     async def _add(self, parent: str, offset: int) -> bool:
         for _ in range(TRIES - 1):

@@ -141,6 +141,8 @@ class Queries:
     story_deliveries: str
     story_job: str
     story_services: str
+    sweep_back: str
+    sweep_job: str
     sweep_jobs: str
     sweep_upto: str
     take_over_deliveries: str

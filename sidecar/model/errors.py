@@ -6,6 +6,7 @@ SidecarError
 ├── ProblemError           a request that gets a problem+json answer
 └── LedgerError
     ├── LedgerUnavailable  the database is away; nothing was stored, or nobody knows
+    │   └── NotStored      the database is away, and certainly nothing was stored
     └── LedgerRejected     the database refused this very row (bad data); others are unharmed
 """
 
@@ -41,6 +42,10 @@ class LedgerError(SidecarError):
 
 class LedgerUnavailable(LedgerError):  # noqa: N818 - named for the state it reports
     """The database is away, or its answer was lost: the write may or may not have happened."""
+
+
+class NotStored(LedgerUnavailable):
+    """The database is away, and certainly nothing was stored."""
 
 
 class LedgerRejected(LedgerError):  # noqa: N818 - named for the state it reports

@@ -1,7 +1,11 @@
 """Show that this worker lives, and watch whether the others do."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
+
+AGAIN = 1 / 3
+"""Part of the interval after which a beat that did not come through is tried again."""
 
 
 class Workers(Protocol):
@@ -33,10 +37,15 @@ class Beat:
         self._workers = workers
         self._interval = interval
         self._buried = buried
+        self._tried = float("-inf")
 
     async def run_once(self) -> bool:
         """Beat and observe, in turn on one connection; there is never more to do at once."""
         if self._workers.since_beat() >= self._interval:
+            now = asyncio.get_running_loop().time()
+            if now < self._tried + AGAIN * self._interval:
+                return False
+            self._tried = now
             await self._workers.beat()
         if await self._workers.observe():
             self._buried()

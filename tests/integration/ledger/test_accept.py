@@ -64,7 +64,7 @@ async def test_one_poison_row_fails_alone_beside_63_good_ones(database: str, poi
         assert isinstance(answers[17], LedgerUnavailable if poison == "day" else LedgerRejected)
         assert sum(isinstance(answer, Stored) for answer in answers) == 63
         assert {call.job_id for call in here.taker.calls} == {job.job_id for job in jobs} - {bad.job_id}
-        assert ledger.stats.rejected["accept"] == 1
+        assert ledger.stats.rejected["accept"] == int(poison != "day")  # of a missing day the row is not to blame
 
 
 async def test_a_poison_outcome_fails_alone(database: str) -> None:

@@ -121,6 +121,39 @@ async def test_what_was_accepted_just_now_is_left_for_the_next_look(database: st
             assert await direct.fetchval("SELECT count(*) FROM sweep_later") == 0
 
 
+async def test_a_job_whose_body_took_its_time_is_looked_at_although_the_sweep_has_passed_it(database: str) -> None:
+    async with replica(database) as here:
+        slow = make_job(here.ledger, job_id=older(here.ledger, 200.0))  # the id is made before the body is read
+        passed = await accepted(here)
+        assert await dropped(here.ledger.dropping.requests) == 0
+        async with connection(database) as direct:
+            mark = await direct.fetchval("SELECT upto FROM sweep WHERE name = 'requests'")
+        assert slow.job_id < mark
+        await stored(here.ledger, slow)
+        for job in (slow, passed):
+            await here.ledger.record(make_result(job.job_id))
+        await look_now(database)
+        assert await dropped(here.ledger.dropping.requests) == 2
+        assert await bodies(database, slow.job_id) == {"billing": b"done"}
+
+
+async def test_what_is_noted_and_never_stored_is_forgotten(database: str) -> None:
+    async with replica(database) as here, connection(database) as direct:
+        await here.ledger.dropping.note(older(here.ledger))
+        await look_now(database)
+        assert await dropped(here.ledger.dropping.requests) == 0
+        assert await direct.fetchval("SELECT count(*) FROM sweep_later") == 0
+
+
+async def test_a_sweep_that_was_ahead_of_the_time_comes_back(database: str) -> None:
+    async with replica(database) as here, connection(database) as direct:
+        ahead = UUID(int=here.ledger.new_job_id().int + 2 * 86_400_000 * MILLISECOND)
+        await direct.execute("UPDATE sweep SET upto = $1 WHERE name = 'requests'", ahead)
+        await dropped(here.ledger.dropping.requests)
+        mark = UUID(int=(await direct.fetchval("SELECT upto FROM sweep WHERE name = 'requests'")).int)
+        assert mark < here.ledger.new_job_id()
+
+
 async def test_every_job_is_looked_at_however_many_there_are(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.ledger.dropping.LIMIT", 3)
     async with replica(database) as here:

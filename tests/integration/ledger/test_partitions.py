@@ -9,8 +9,8 @@ import pytest
 
 from sidecar.ledger.clock import floor_id
 from sidecar.ledger.partitions import PARENTS
-from sidecar.model.errors import LedgerRejected, LedgerUnavailable
-from sidecar.model.job import NewJob
+from sidecar.model.errors import LedgerRejected, LedgerUnavailable, NotStored
+from sidecar.model.job import NewJob, Stored
 from sidecar.model.outcome import Verdict
 from tests.integration.ledger.kit import (
     ENDPOINT,
@@ -79,17 +79,59 @@ async def test_jobs_on_both_sides_of_midnight_share_a_batch(database: str) -> No
         assert all(await asyncio.gather(*(ledger.finish(make_end(message)) for message in here.taker.messages)))
 
 
-async def test_without_a_partition_for_today_no_caller_is_told_that_it_was_his_fault(database: str) -> None:
+async def test_without_a_partition_no_caller_is_told_that_it_was_his_fault(database: str) -> None:
     async with replica(database) as here:
-        with pytest.raises(LedgerUnavailable, match="no partition"):
+        with pytest.raises(NotStored, match="no partition"):
             await here.ledger.accept(make_job(here.ledger, job_id=floor_id(midnight(2))))
 
 
-async def test_an_outcome_of_a_day_that_is_gone_is_rejected(database: str) -> None:
+async def test_who_meets_a_missing_day_makes_it_once_for_all(database: str) -> None:
+    async with replica(database) as here, connection(database) as direct:
+        for parent in PARENTS:
+            await direct.execute(f"DROP TABLE {parent}_p{datetime.now(UTC):%Y%m%d}")
+        jobs = [make_job(here.ledger) for _ in range(20)]
+        before = here.ledger.stats.statements["add_partition"]
+        answers = await asyncio.gather(*(here.ledger.accept(job) for job in jobs))
+        assert all(isinstance(answer, Stored) for answer in answers)
+        assert here.ledger.stats.statements["add_partition"] - before == 3 * len(PARENTS)
+        assert await days_of(direct, "job") == [-1, 0, 1]
+
+
+async def test_a_day_that_is_not_whole_takes_no_job(database: str) -> None:
+    async with replica(database) as here, connection(database) as direct, direct.transaction():
+        await direct.execute("LOCK TABLE delivery IN SHARE MODE")  # as a dump of the schema, or a VACUUM FULL would
+        with pytest.raises(LedgerUnavailable):
+            await here.ledger.ensure_partitions(2)
+        async with connection(database) as other:
+            assert await days_of(other, "job") == [-1, 0, 1]
+        assert here.ledger.days_ahead() < 2
+
+
+async def test_days_ahead_count_the_rest_of_today(database: str) -> None:
     async with replica(database) as here:
-        for job_id in (floor_id(midnight(-99)), UUID(int=0), UUID(int=(1 << 128) - 1)):
-            with pytest.raises(LedgerRejected):
-                await here.ledger.record(make_result(job_id))
+        assert 1 < here.ledger.days_ahead() <= 2
+        await here.ledger.ensure_partitions(4)
+        await here.ledger.ensure_partitions(1)
+        assert 4 < here.ledger.days_ahead() <= 5
+
+
+async def test_an_outcome_of_a_day_that_is_gone_is_of_nobody(database: str) -> None:
+    async with replica(database) as here:
+        for job_id in (floor_id(midnight(-99)), UUID(int=0)):
+            assert (await here.ledger.record(make_result(job_id))).verdict is Verdict.UNKNOWN
+        with pytest.raises(LedgerRejected):
+            await here.ledger.record(make_result(UUID(int=(1 << 128) - 1)))
+        with pytest.raises(NotStored):  # that day may still come
+            await here.ledger.record(make_result(floor_id(midnight(2))))
+        assert here.ledger.stats.rejected["record"] == 1
+
+
+async def test_open_work_from_a_time_when_the_clock_was_ahead_is_found(database: str) -> None:
+    async with replica(database) as here:
+        await here.ledger.ensure_partitions(3)
+        job = await stored(here.ledger, make_job(here.ledger, job_id=floor_id(midnight(2)), owned=False))
+        (claimed,) = await here.ledger.claim_invocations({SERVICE_KEY: 5})
+        assert claimed.job_id == job.job_id
 
 
 async def test_jobs_of_two_days_go_through_everything_side_by_side(database: str) -> None:

@@ -1,6 +1,7 @@
 """Finding due work costs the same beside a million finished rows, on one day or on forty."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -10,7 +11,8 @@ import asyncpg
 import pytest
 
 from sidecar.dev.postgres import EmbeddedPostgres
-from sidecar.ledger.bounds import BEGINNING
+from sidecar.ledger.bounds import AHEAD, BEGINNING
+from sidecar.ledger.clock import ceiling_id
 from tests.integration.ledger.filling import fill
 from tests.integration.ledger.plans import LAST, QUERIES, Plan, blocks, explain, filled_database, nodes, planning
 
@@ -83,8 +85,10 @@ async def test_a_scan_touches_no_day_that_is_over(direct: "asyncpg.Connection[as
 async def test_where_to_begin_is_told_without_reading_finished_rows(
     direct: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    since = await direct.fetchval(QUERIES["open_since"])  # and have the catalogue in memory
-    text = await direct.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {QUERIES['open_since']}")
+    end = ceiling_id(time.time() + AHEAD)
+    (found,) = await direct.fetch(QUERIES["open_since"], end)  # and have the catalogue in memory
+    text = await direct.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {QUERIES['open_since']}", end)
     assert blocks(json.loads(text)[0]["Plan"]) < MOST_BLOCKS
+    assert found["beyond"] is None
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    assert UUID(int=since.int).int >> 80 >= int((today.timestamp() - 3600) * 1000)
+    assert UUID(int=found["job_id"].int).int >> 80 >= int((today.timestamp() - 3600) * 1000)

@@ -94,7 +94,7 @@ SCANS: list[tuple[str, tuple[object, ...], str, int]] = [
     ("release_all_retries", (4711,), "retry_owned", 100),
     ("unreachable_retries", (FIRST, LAST, [DEAD, *NAMES], BUDGET, 500), "retry_budget", 0),
     ("unreachable_retries", (FIRST, LAST, [DEAD, *NAMES], 60.0, 100), "retry_budget", 100),
-    ("retries_since", (), "retry_pending", 1),
+    ("retries_since", (LAST,), "retry_pending", 1),
     ("unmoved", (FIRST, LAST, 100, BYTES), "retry_unmoved", 100),
     ("prune_retries", (DAY,), "retry_finished", 0),
     ("partition_retrying", ("delivery_p20200101",), "retry_pending", 1),

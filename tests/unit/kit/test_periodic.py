@@ -105,6 +105,16 @@ async def test_a_duty_outlives_its_faults() -> None:
     assert told == [("duty", "one"), ("duty", "'two'")]
 
 
+async def test_a_rare_duty_that_failed_does_not_wait_its_whole_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.kit.periodic.random.random", lambda: 1.0)
+    monkeypatch.setattr("sidecar.kit.periodic.AFTER_FAILURE", 0.001)
+    duty = Duty(ValueError("one"), ValueError("two"))
+    async with running(duty, interval=FOREVER):
+        await duty.until(3)
+        await turns()
+    assert duty.runs == 3
+
+
 async def test_what_on_error_raises_ends_the_duty() -> None:
     def on_error(_name: str, error: Exception) -> None:
         raise RuntimeError("over") from error

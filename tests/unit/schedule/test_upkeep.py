@@ -60,6 +60,20 @@ async def test_who_cannot_beat_buries_nobody() -> None:
     assert workers.calls == ["beat"]
 
 
+async def test_a_beat_that_does_not_come_through_is_not_tried_at_every_look() -> None:
+    workers = Workers(LedgerUnavailable("away"), since_beat=float("inf"), dead=1)
+    beat = Beat(workers, interval=3.0, buried=workers.buried)
+    with pytest.raises(LedgerUnavailable):
+        await beat.run_once()
+    assert not await beat.run_once()
+    assert workers.calls == ["beat"]  # and who cannot beat still buries nobody
+    again = Beat(workers, interval=0.0, buried=workers.buried)
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable):
+            await again.run_once()
+    assert workers.calls == ["beat", "beat", "beat"]
+
+
 class Dead:
     def __init__(self, *rows: int) -> None:
         self._rows = list(rows)
