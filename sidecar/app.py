@@ -26,6 +26,7 @@ from sidecar.outbound.sessions import service_session, upload_session
 from sidecar.sending import make_users, open_webhooks
 from sidecar.settings.root import Settings
 from sidecar.telemetry.events import Event
+from sidecar.telemetry.exposition import Exposition
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.loop_lag import LoopLag
 from sidecar.telemetry.otlp import OtlpSpans
@@ -117,22 +118,7 @@ class Sidecar:
     async def start(self) -> None:
         """Start everything; the admin listener first, so that probes are answered while the database is awaited."""
         add = self._cleanups.add
-        await self._lag.start()
-        add("loop lag", self._lag.stop)
-        if self._spans is not None:
-            add("traces", self._spans.stop)
-        if self._siblings is not None:
-            await self._siblings.start()
-            add("siblings", self._siblings.stop)
-        exposition = self._siblings or self._metrics
-        operators = operator_desk(self._settings, self._ledger)
-        add("operators' connections", operators.close)
-        await self._listeners.open_admin(
-            exposition=exposition, why_not_ready=lambda: self._state, operator=operators.operator
-        )
-        add("admin listener", self._listeners.close_admin)
-        self._guard(self._door_duties(), "doors")
-        add("duties of the doors", partial(self._supervisor.cancel, "doors"))
+        await self._open_admin(await self._start_telling())
         add("look-ups", self._egress.names.stop)
         await self._egress.own.run_once()
         self._stages = stages = self._handover.stages = await self._make_stages()
@@ -147,17 +133,7 @@ class Sidecar:
         for task in self._ledger.background():
             self._supervisor.watch(task)
         add("listeners", self._listeners.close)
-        await self._listeners.open_callbacks(gather=stages.gather)
-        await self._listeners.open_gateway(
-            rules=self._rules,
-            acceptor=stages.acceptor,
-            targets=stages.targets,
-            jobs=self._ledger,
-            downloads=stages.downloads,
-            keys=stages.signatures,
-            quotas=stages.quotas,
-            tracing=self._tracing,
-        )
+        await self._open_listeners(stages)
         gc.freeze()  # what start-up made stays: the collector need not look at it again
         gc.set_threshold(*GC_THRESHOLDS)
         self._state = None
@@ -170,6 +146,41 @@ class Sidecar:
         await self._cleanups.run()
         self._log.info(Event.STOPPED)
         self._log.flush()
+
+    async def _start_telling(self) -> Exposition:
+        """Start what tells of this process, and return what the metrics are read from."""
+        await self._lag.start()
+        self._cleanups.add("loop lag", self._lag.stop)
+        if self._spans is not None:
+            self._cleanups.add("traces", self._spans.stop)
+        if self._siblings is None:
+            return self._metrics
+        await self._siblings.start()
+        self._cleanups.add("siblings", self._siblings.stop)
+        return self._siblings
+
+    async def _open_admin(self, exposition: Exposition) -> None:
+        operators = operator_desk(self._settings, self._ledger)
+        self._cleanups.add("operators' connections", operators.close)
+        await self._listeners.open_admin(
+            exposition=exposition, why_not_ready=lambda: self._state, operator=operators.operator
+        )
+        self._cleanups.add("admin listener", self._listeners.close_admin)
+        self._guard(self._door_duties(), "doors")
+        self._cleanups.add("duties of the doors", partial(self._supervisor.cancel, "doors"))
+
+    async def _open_listeners(self, stages: Stages) -> None:
+        await self._listeners.open_callbacks(gather=stages.gather)
+        await self._listeners.open_gateway(
+            rules=self._rules,
+            acceptor=stages.acceptor,
+            targets=stages.targets,
+            jobs=self._ledger,
+            downloads=stages.downloads,
+            keys=stages.signatures,
+            quotas=stages.quotas,
+            tracing=self._tracing,
+        )
 
     def _door_duties(self) -> list[Periodic]:
         """List what keeps up certificates and keys; none of it needs the database."""

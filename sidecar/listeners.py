@@ -1,6 +1,7 @@
 """The three listeners of a worker, made from the settings."""
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 
 from sidecar.accept.identity import Identity
@@ -21,10 +22,11 @@ from sidecar.settings.gateway import GatewaySettings
 from sidecar.settings.root import Settings
 from sidecar.settings.route_table import RouteTable
 from sidecar.settings.secrets import read_secret
+from sidecar.telemetry.exposition import Exposition
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.tracing import Tracing
-from sidecar.web.admin import AdminHandler, Exposition
+from sidecar.web.admin import AdminHandler
 from sidecar.web.api.handler import ApiHandler
 from sidecar.web.body import BodyReader
 from sidecar.web.callbacks import CallbacksHandler
@@ -110,6 +112,7 @@ class Listeners:
                 total_timeout=self._settings.callbacks.body_timeout,
                 threshold=self._settings.threshold,
             ),
+            log=self._log,
         )
         await self._serve("callbacks", self._settings.callbacks, handler)
 
@@ -180,6 +183,7 @@ class Listeners:
                 host=address.host,
                 port=address.port,
                 log=self._log,
+                answered=partial(self._metrics.answered, name),
                 limits=limits,
                 reuse_port=self._reuse_port,
                 tls=self._tls.get(name),

@@ -51,6 +51,7 @@ def measure_ledger(metrics: Metrics, ledger: Ledger) -> None:
     metrics.gauge("ledger_pool_in_use", "Those of them that run a statement.", lambda: pool.in_use)
     metrics.gauge("ledger_pool_waiting", "Statements that wait for one of them.", lambda: pool.waiting)
     metrics.gauge("ledger_up", "1 while there is a connection for writes.", lambda: ledger.up)
+    metrics.gauge("ledger_days_ahead", "Days for which there are partitions, today's rest included.", ledger.days_ahead)
     metrics.gauge("heartbeat_age_seconds", "Time since the last heartbeat that came through.", ledger.since_beat)
 
 

@@ -45,7 +45,7 @@ from sidecar.telemetry.tracing import Tracing
 from sidecar.web.download import Downloads
 
 COMMIT_TIMEOUT = 5.0
-"""Seconds that an answer waits for its commit; with the wait for services it stays under the gateway's time-out."""
+"""Seconds that an answer waits for its commit; the wait for services has only what is left of its own by then."""
 
 UPLOAD_TIMEOUT = 300.0
 """Seconds for putting one result to the caller's own upload-url."""
@@ -165,6 +165,7 @@ class Stages:
             tokens=tokens,
             log=parts.log,
             metrics=parts.metrics,
+            forgotten=parts.ledger.days.forgotten,
             large=large,
             tracing=parts.tracing,
         )

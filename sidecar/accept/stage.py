@@ -1,5 +1,6 @@
 """The stage that takes requests in. Nothing is answered 202 before it is committed."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +15,7 @@ from sidecar.accept.waiting import Wait, WaitingCallers, service_answer
 from sidecar.kit.background import Background
 from sidecar.kit.time_limit import TimeLimits
 from sidecar.model.endpoint import EndpointRule
-from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, ProblemError
+from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, NotStored, ProblemError
 from sidecar.model.job import IdempotencyKey, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome
 from sidecar.model.problems import Problem
@@ -101,7 +102,7 @@ class Acceptor:
                 accepted = await self._accept(job, request, place)
             else:
                 accepted = await self._replays.only(job.idempotency, request, over=over)
-        except ProblemError:
+        except (ProblemError, NotStored):
             if self.large is not None:
                 await self.large.drop(body)
             raise
@@ -116,6 +117,7 @@ class Acceptor:
             ProblemError: 409 or 422 for the idempotency key, 400 for values that the database refuses.
             LedgerUnavailable: Nothing was stored, or nobody knows.
         """
+        began = asyncio.get_running_loop().time()
         key = self._reserve(job)
         wait = self._callers.begin(job.job_id, _who_can_answer(job))
         self._holds.hold(job.job_id)
@@ -124,7 +126,8 @@ class Acceptor:
             if isinstance(stored, Stored):
                 if place is not None:
                     place.stored(job.size)
-                await self._callers.until_heard(job.job_id, request.preference.wait)
+                committing = asyncio.get_running_loop().time() - began  # of the same time that the caller has
+                await self._callers.until_heard(job.job_id, request.preference.wait - committing)
         except BaseException:
             self._forget(job.job_id, key, wait)
             raise
@@ -211,6 +214,9 @@ class Acceptor:
         except TimeoutError:
             raise LedgerUnavailable("the commit took too long; it may still happen") from None
         except LedgerRejected as error:
+            self._log.warning(
+                Event.ROW_REJECTED, stage="accept", job_id=str(job.job_id), correlation_id=job.correlation_id
+            )
             detail = "The database cannot store a value of this request; it may hold characters that no text has."
             raise ProblemError(Problem(400, "header_invalid", detail)) from error
 

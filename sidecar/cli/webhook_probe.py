@@ -68,7 +68,7 @@ class WebhookProbe:
         try:
             url = parse_webhook_url(text)
         except ValueError as error:
-            self._fail("callback-url", f"{error}; requests with it get 400", "correct the callback-url")
+            self._fail("callback-url", f"{error}; requests with it get 403", "correct the callback-url")
             return self._found
         try:
             await self._ask(url)

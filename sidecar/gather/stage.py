@@ -9,7 +9,7 @@ from uuid import UUID
 from sidecar.gather.callback import read_callback, said_failed, says_uploaded
 from sidecar.gather.large import NOT_OFFERED, Arrival, Compared, Comparison, LargeCallbacks
 from sidecar.model.callback_token import CallbackTokens, TokenKind
-from sidecar.model.errors import LedgerRejected, ProblemError
+from sidecar.model.errors import LedgerRejected, NotStored, ProblemError
 from sidecar.model.outcome import Outcome, Recorded, Verdict, stored_digest
 from sidecar.model.problems import Problem
 from sidecar.model.route import FailedWhen, ServiceCall
@@ -54,6 +54,7 @@ class Gather:
         tokens: CallbackTokens,
         log: EventLog,
         metrics: Metrics,
+        forgotten: Callable[[UUID], bool] = lambda _: False,
         large: LargeCallbacks | None = None,
         tracing: Tracing | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class Gather:
         self._tokens = tokens
         self._log = log
         self._metrics = metrics
+        self._forgotten = forgotten
         self._tracing = tracing
 
     def authenticate(self, job: str, service: str, token: str) -> tuple[UUID, TokenKind]:
@@ -74,11 +76,16 @@ class Gather:
         try:
             job_id = self._parse_id(job)
         except ValueError:
-            raise ProblemError(UNKNOWN) from None
+            raise self._refused(None, "no such job id") from None
         kind = self._tokens.check(job_id, service, token) if str(job_id) == job else None
         if kind is None:
-            raise ProblemError(UNKNOWN)
+            raise self._refused(job_id, "wrong token")
         return job_id, kind
+
+    def _refused(self, job_id: UUID | None, reason: str) -> ProblemError:
+        """Tell of a callback that cannot belong to a job, in the log only: who asks must not learn why."""
+        self._log.warning(Event.CALLBACK_REFUSED, job_id=None if job_id is None else str(job_id), reason=reason)
+        return ProblemError(UNKNOWN)
 
     @property
     def takes_large(self) -> bool:
@@ -101,6 +108,7 @@ class Gather:
             raise self.unkept(job_id, error) from error
         if isinstance(begun, Recorded):
             self._metrics.callback_received(begun.verdict)
+            self._log.info(Event.CALLBACK_RECEIVED, job_id=str(job_id), service=service, verdict=begun.verdict)
             raise ProblemError(problem_of(begun) or UNSTORED)
         return begun
 
@@ -185,11 +193,16 @@ class Gather:
 
     async def _record(self, outcome: Outcome, body: bytes | StoredObject) -> Recorded:
         try:
-            recorded = await self._ledger.record(outcome)
-        except LedgerRejected:
+            if self._forgotten(outcome.job_id):  # statements on a day that is being removed might wait
+                recorded = Recorded(Verdict.UNKNOWN)
+            else:
+                recorded = await self._ledger.record(outcome)
+        except (LedgerRejected, NotStored) as error:
             if self._large is not None and not isinstance(body, bytes):
                 await self._large.drop(body)
-            raise ProblemError(UNKNOWN) from None  # a job id outside of every partition
+            if isinstance(error, NotStored):
+                raise
+            raise self._refused(outcome.job_id, str(error)) from None
         if self._large is not None and not isinstance(body, bytes):
             await self._large.drop_loser(outcome.job_id, outcome.service, stored=body, recorded=recorded)
         return recorded
@@ -207,7 +220,7 @@ class Gather:
     async def _rule(self, job_id: UUID, service: str) -> FailedWhen | None:
         call = await self._ledger.service_call(job_id, service)
         if call is None:
-            raise ProblemError(UNKNOWN)
+            raise self._refused(job_id, "job unknown")
         return call.failed_when
 
 

@@ -22,8 +22,9 @@ from sidecar.telemetry.histogram import LONG_BOUNDS, OTHER, Histograms
 OK = "ok"
 """The ``reason`` of an attempt that did not fail."""
 
+LISTENERS = ("gateway", "callbacks", "admin")
 ANSWERS = (200, 202, 303, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415, 417, 422, 429, 431, 500, 502, 503, 508)
-"""Statuses that the gateway listener answers with."""
+"""Statuses that listeners answer with."""
 
 TOKEN_TROUBLES = (OwnReason.KEY_MANAGER_AWAY, OwnReason.KEY_MANAGER_REFUSES, OwnReason.UNREADABLE)
 """Why a service user has no token."""
@@ -44,6 +45,7 @@ class Metrics(Collector):
 
     def __init__(self, *, endpoints: Sequence[str] = (), routes: Mapping[str, Iterable[str]] | None = None) -> None:
         self._more: list[Families] = []
+        self._answers = Counter({(listener, status): 0 for listener in LISTENERS for status in ANSWERS})
         self._jobs = Counter(dict.fromkeys(ANSWERS, 0))
         self._invocations = Counter(dict.fromkeys((OK, *InvocationReason), 0))
         self._callbacks = Counter(dict.fromkeys(Verdict, 0))
@@ -72,8 +74,12 @@ class Metrics(Collector):
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
+    def answered(self, listener: str, status: int) -> None:
+        """Count any answer of a listener, those to unreadable requests and to faults included."""
+        self._answers[listener, status] += 1
+
     def job_answered(self, status: int, seconds: float | None = None, *, route: str = OTHER) -> None:
-        """Count an answer of the gateway listener; ``seconds`` from the request's head."""
+        """Count an answer to what is to become a job, or a refusal; ``seconds`` from the request's head."""
         self._jobs[status] += 1
         if seconds is not None:
             self._accept_seconds.of(route).observe(seconds)
@@ -134,7 +140,9 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metric families (for the registry)."""
-        yield counter("jobs", "Answers of the gateway listener.", ("status",), single(self._jobs))
+        answers = (((listener, str(status)), count) for (listener, status), count in self._answers.items())
+        yield counter("answers", "All answers of the listeners.", ("listener", "status"), answers)
+        yield counter("jobs", "Answers to what is to become a job.", ("status",), single(self._jobs))
         yield counter("invocation_attempts", "Calls of services.", ("reason",), single(self._invocations))
         yield counter("limited", "Requests over a limit of their application.", ("limit",), single(self._limited))
         yield counter("callbacks", "Callbacks of services.", ("verdict",), single(self._callbacks))

@@ -7,22 +7,16 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from sidecar.telemetry.exposition import Exposition
+
 _PATIENCE = 1.0  # seconds that a busy worker gets; one that does not answer is left out of this scrape
 _SUFFIX = ".metrics"
-
-
-class Exposition(Protocol):
-    """Something that renders the metrics of one process."""
-
-    async def expose(self) -> bytes:
-        """Render what is known now."""
 
 
 class Siblings:

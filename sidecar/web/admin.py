@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from sidecar.model.audit import Actor
 from sidecar.model.errors import ProblemError
 from sidecar.model.problems import Problem
+from sidecar.telemetry.exposition import Exposition
 from sidecar.web.api.document import PREFIX
 from sidecar.web.console.visit import ROOT as CONSOLE
 from sidecar.web.problem import problem_response
@@ -22,13 +23,6 @@ _UNAUTHORIZED = Problem(
     401, "unauthorized", "Send a token of admin.tokens as a bearer token.", headers={"WWW-Authenticate": "Bearer"}
 )
 _READING_ONLY = Problem(405, "method_not_allowed", "Use GET.", headers={"Allow": "GET, HEAD"})
-
-
-class Exposition(Protocol):
-    """Something that renders metrics in the Prometheus text format."""
-
-    async def expose(self) -> bytes:
-        """Render what is known now."""
 
 
 class Api(Protocol):

@@ -11,6 +11,8 @@ from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.problems import Problem
 from sidecar.model.stored import StoredObject
 from sidecar.offload.errors import OffloadError
+from sidecar.telemetry.events import Event
+from sidecar.telemetry.log import EventLog
 from sidecar.web.basket import Sink
 from sidecar.web.body import BodyReader
 from sidecar.web.problem import problem_response
@@ -27,9 +29,10 @@ UNAVAILABLE = Problem(
 class CallbacksHandler:
     """Parse, call the stage, render. 202 means durable: the service may forget its result."""
 
-    def __init__(self, *, gather: Gather, bodies: BodyReader) -> None:
+    def __init__(self, *, gather: Gather, bodies: BodyReader, log: EventLog) -> None:
         self._gather = gather
         self._bodies = bodies
+        self._log = log
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer ``POST /callbacks/{job}/{service}/{token}``."""
@@ -37,7 +40,8 @@ class CallbacksHandler:
             await self._receive(request)
         except ProblemError as error:
             return problem_response(error.problem, None)
-        except LedgerUnavailable:
+        except LedgerUnavailable as error:
+            self._log.warning(Event.LEDGER_UNAVAILABLE, stage="gather", error=str(error))
             return problem_response(UNAVAILABLE, None)
         return WholeAnswer(status=202, headers=_HEADERS, body=_STORED)
 

@@ -103,8 +103,9 @@ class GatewayHandler:
             if error.problem.status not in _AFTER_THE_BODY:
                 await let_small_body_come(request)
             return problem_response(error.problem, correlation_id)
-        except LedgerUnavailable:
+        except LedgerUnavailable as error:
             self._metrics.job_answered(503)
+            self._log.warning(Event.LEDGER_UNAVAILABLE, stage="accept", correlation_id=correlation_id, error=str(error))
             return problem_response(UNAVAILABLE, correlation_id)
         finally:
             self._pending -= 1
@@ -137,24 +138,28 @@ class GatewayHandler:
                 )
                 seconds = time.monotonic() - began
                 self._metrics.job_answered(accepted.answer.status, seconds, route=match.route.path)
-                if self._tracing is not None:
-                    self._tracing.accepted(
-                        read.traceparent,
-                        read.sent_trace,
-                        seconds=seconds,
-                        attributes={
-                            "sidecar.job_id": str(accepted.job_id),
-                            "sidecar.correlation_id": correlation_id,
-                            "http.route": match.route.path,
-                            "http.response.status_code": accepted.answer.status,
-                        },
-                    )
+                self._trace(read, match, accepted, seconds)
                 return await self._write(request, accepted)
             finally:
                 self._bodies.done(body)
         finally:
             if place is not None:
                 place.leave()
+
+    def _trace(self, read: AcceptRequest, match: Match, accepted: Accepted, seconds: float) -> None:
+        if self._tracing is None:
+            return
+        self._tracing.accepted(
+            read.traceparent,
+            read.sent_trace,
+            seconds=seconds,
+            attributes={
+                "sidecar.job_id": str(accepted.job_id),
+                "sidecar.correlation_id": read.correlation_id,
+                "http.route": match.route.path,
+                "http.response.status_code": accepted.answer.status,
+            },
+        )
 
     async def _over(self, request: web.BaseRequest, read: AcceptRequest) -> Problem | None:
         """Tell the limit of the application that is reached, where this can still be a repetition; else refuse.

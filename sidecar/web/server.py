@@ -16,6 +16,8 @@ from sidecar.web.protocol import LINGER, ListenerRequest, ProblemProtocol, make_
 from sidecar.web.tls import ServerTls
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Answered = Callable[[int], None]
+"""Is told the status of each answer."""
 
 # After the listening socket is closed, idle connections live on for so many seconds: a request that a gateway
 # is just sending on one of them is answered instead of reset.
@@ -28,7 +30,7 @@ _ANTEROOM = 64
 class ProblemServer(web.Server):
     """Builds the connections of one listener and answers their requests through one handler."""
 
-    def __init__(self, handler: Handler, *, name: str, limits: Limits, log: EventLog) -> None:
+    def __init__(self, handler: Handler, *, name: str, limits: Limits, log: EventLog, answered: Answered) -> None:
         super().__init__(self._answer, request_factory=make_request)
         self.limits = limits
         self.retiring = False
@@ -36,6 +38,7 @@ class ProblemServer(web.Server):
         self._handler = handler
         self._name = name
         self._log = log
+        self._answered = answered
 
     def __call__(self) -> ProblemProtocol:
         """Make the protocol of one new connection."""
@@ -62,33 +65,43 @@ class ProblemServer(web.Server):
     def refuse(self, request: web.BaseRequest, problem: Problem) -> web.StreamResponse:
         """Answer a request that cannot be read; the connection ends with it."""
         self._log.info(Event.LISTENER_PROBLEM, listener=self._name, status=problem.status, code=problem.code)
-        return self._problem(request, problem, close=True)
+        response = self._problem(request, problem)
+        response.force_close()
+        self._answered(problem.status)
+        return response
 
-    def fault(self, error: BaseException | None) -> None:
-        """Report what went wrong outside of any handler."""
-        self._log.error(Event.LISTENER_PROBLEM, listener=self._name, code="internal_error", exc_info=error)
+    def fault(self, error: BaseException | None, request: web.BaseRequest | None = None) -> None:
+        """Report what went wrong, in a handler or outside of any."""
+        self._log.error(
+            Event.LISTENER_PROBLEM,
+            listener=self._name,
+            code=faults.INTERNAL.code,
+            correlation_id=None if request is None else correlation_id(request),
+            exc_info=error,
+        )
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             if isinstance(request, ListenerRequest) and request.fault is not None:
                 return self.refuse(request, request.fault)
-            return await self._handler(request)
+            response = await self._handler(request)
         except ProblemError as error:
-            return self._problem(request, error.problem)
+            response = self._problem(request, error.problem)
         except LedgerUnavailable:
-            return self._problem(request, faults.NOT_STORED)
+            response = self._problem(request, faults.NOT_STORED)
         except Exception as error:  # noqa: BLE001 - whatever a handler failed on, the client gets a problem document
-            if not (isinstance(error, ConnectionError) and _has_left(request)):
-                self.fault(error)
+            if isinstance(error, ConnectionError) and _has_left(request):
+                return self._problem(request, faults.INTERNAL)  # nobody hears it
+            self.fault(error, request)
+            self._answered(faults.INTERNAL.status)
             return self._problem(request, faults.INTERNAL)
+        self._answered(response.status)
+        return response
 
-    def _problem(self, request: web.BaseRequest, problem: Problem, *, close: bool = False) -> web.Response:
+    def _problem(self, request: web.BaseRequest, problem: Problem) -> web.Response:
         if request.writer.output_size > 0:
             raise ConnectionError("The answer has begun: nothing can be added to it but its end")
-        response = problem_response(problem, correlation_id(request))
-        if close:
-            response.force_close()
-        return response
+        return problem_response(problem, correlation_id(request))
 
 
 class Listener:
@@ -123,6 +136,7 @@ async def serve(
     host: str,
     port: int,
     log: EventLog,
+    answered: Answered = lambda _: None,
     limits: Limits | None = None,
     reuse_port: bool = False,
     backlog: int = 1024,
@@ -134,7 +148,7 @@ async def serve(
         OSError: the address cannot be bound.
     """
     limits = limits or Limits()
-    server = ProblemServer(handler, name=name, limits=limits, log=log)
+    server = ProblemServer(handler, name=name, limits=limits, log=log, answered=answered)
     sockets = await asyncio.get_running_loop().create_server(
         server,
         host,

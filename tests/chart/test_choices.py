@@ -69,6 +69,7 @@ def test_the_route_sends_what_has_a_callback_url_to_the_gateway_listener(make_re
     made = make_rendering(MATRIX["everything"])
     (route,) = made.of("HTTPRoute")
     assert [rule["matches"][0]["path"]["value"] for rule in route["spec"]["rules"]] == ["/orders", "/", "/_jobs"]
+    assert route["spec"]["rules"][-1]["matches"][1]["path"] == {"type": "Exact", "value": "/_keys"}
     for rule in route["spec"]["rules"]:
         (backend,) = rule["backendRefs"]
         assert backend == {"name": "sidecar-gateway", "port": 80}

@@ -33,6 +33,8 @@ def test_all_series_of_closed_sets_are_there_before_anything_happened() -> None:
     for verdict in Verdict:
         assert value(found, "sidecar_callbacks_total", verdict=verdict) == 0
     assert value(found, "sidecar_jobs_total", status="202") == 0
+    for listener in ("gateway", "callbacks", "admin"):
+        assert value(found, "sidecar_answers_total", listener=listener, status="500") == 0
     for route in ("/orders/{id}", "other"):
         for name in ("accept", "delivery", "end_to_end"):
             assert value(found, f"sidecar_{name}_seconds_count", route=route) == 0
@@ -59,6 +61,7 @@ def test_what_is_counted_is_shown() -> None:
     metrics.add(lambda: [counter("ledger_rows", "Rows.", ("kind",), single({"accept": 7}))])
     metrics.job_answered(202, 0.02)
     metrics.job_answered(599)
+    metrics.answered("callbacks", 404)
     metrics.invocation_attempted(None, 0.1)
     metrics.invocation_attempted(InvocationReason.BUSY, 1.5)
     metrics.callback_received(Verdict.SAME)
@@ -69,6 +72,7 @@ def test_what_is_counted_is_shown() -> None:
     found = series(metrics)
     assert value(found, "sidecar_jobs_total", status="202") == 1
     assert value(found, "sidecar_jobs_total", status="599") == 1
+    assert value(found, "sidecar_answers_total", listener="callbacks", status="404") == 1
     assert value(found, "sidecar_invocation_attempts_total", reason="ok") == 1
     assert value(found, "sidecar_invocation_attempts_total", reason="busy") == 1
     assert value(found, "sidecar_callbacks_total", verdict="same") == 1

@@ -38,10 +38,15 @@ async def starting() -> AsyncIterator[Start]:
     """Start listeners; all of them are stopped at the end."""
     running: list[Listener] = []
 
-    async def run(handler: Handler = echo, *, log: EventLog | None = None, **limits: float) -> Listener:
+    async def run(
+        handler: Handler = echo, *, log: EventLog | None = None, answers: list[int] | None = None, **limits: float
+    ) -> Listener:
         log = log or make_log("json", "info", io.BytesIO())
         bounds = Limits(**limits)  # type: ignore[arg-type]  # the names are checked by the constructor
-        listener = await serve(handler, name="test", host="127.0.0.1", port=0, log=log, limits=bounds)
+        answered = ([] if answers is None else answers).append
+        listener = await serve(
+            handler, name="test", host="127.0.0.1", port=0, log=log, answered=answered, limits=bounds
+        )
         running.append(listener)
         return listener
 

@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from aiohttp import web
 
 from sidecar.telemetry.log import make_log
 from tests.integration.http.echoing import MARK, Connect
@@ -170,12 +171,44 @@ async def test_a_failed_handler_is_logged_by_type_and_place_not_by_its_words(sta
     stream = io.BytesIO()
     log = make_log("json", "info", stream)
     wire = await connect(await start(log=log))
-    await wire.send(head("Content-Length: 0", line="POST /boom HTTP/1.1"))
+    await wire.send(head("X-Correlation-Id: c-1", "Content-Length: 0", line="POST /boom HTTP/1.1"))
     await wire.answer()
     log.flush()
     line = json.loads(stream.getvalue())
+    assert (line["code"], line["correlation_id"]) == ("internal_error", "c-1")
     assert (line["event"], line["level"], line["exception"]["type"]) == ("listener.problem", "error", "RuntimeError")
     assert MARK not in stream.getvalue().decode()
+
+
+async def test_every_answer_is_counted_once_whoever_makes_it(start: Start, connect: Connect) -> None:
+    answers: list[int] = []
+    listener = await start(answers=answers, connections=1)
+    wire = await connect(listener)
+    for path in ("/x", "/boom", "/away", "/refused"):
+        await wire.send(head("Content-Length: 0", line=f"POST {path} HTTP/1.1"))
+        await wire.answer()
+    crowd = await connect(listener)
+    assert (await crowd.answer()).status == 503
+    await wire.send(head("Content-Length: 0", line="POST /x HTTP/9.9"))
+    await wire.answer()
+    assert answers == [200, 500, 503, 404, 503, 400]
+
+
+async def test_an_answer_that_nobody_waits_for_is_not_counted_as_a_fault(start: Start, connect: Connect) -> None:
+    answers: list[int] = []
+    left = asyncio.Event()
+
+    async def leave(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        left.set()
+        raise ConnectionResetError
+
+    wire = await connect(await start(leave, answers=answers))
+    await wire.send(head("Content-Length: 0"))
+    await left.wait()
+    assert await wire.closed()
+    assert answers == []
 
 
 @pytest.mark.parametrize("value", ["", "a b", "é", "x" * 129])

@@ -1,12 +1,15 @@
 """The accepting stage against a small ledger of its own: who hears what, and what is committed after the answer."""
 
 import asyncio
+from typing import cast
+from uuid import UUID
 
 import orjson
 import pytest
 
+from sidecar.accept.large import LargeRequests
 from sidecar.accept.replay import Accepted
-from sidecar.model.errors import LedgerRejected, LedgerUnavailable, ProblemError
+from sidecar.model.errors import LedgerRejected, LedgerUnavailable, NotStored, ProblemError
 from sidecar.model.route import Completion, Gather, ServiceCall
 from tests.unit.accept.bench import BILLING, STOCK, Bench
 from tests.unit.builders import WEBHOOK, make_call, make_refusal
@@ -164,6 +167,50 @@ async def test_a_value_that_the_database_refuses_is_the_callers_fault() -> None:
         await bench.accept(BILLING)
     assert (caught.value.problem.status, caught.value.problem.code) == (400, "header_invalid")
     assert "SPY" not in caught.value.problem.detail
+    (line,) = bench.lines.events()
+    assert (line["event"], line["correlation_id"]) == ("row.rejected", "c-1")
+    assert "SPY" not in str(line)
+
+
+class Large:
+    """Where large bodies lie, and what was removed there."""
+
+    def __init__(self) -> None:
+        self.dropped: list[bytes] = []
+
+    async def drop(self, body: bytes) -> None:
+        self.dropped.append(body)
+
+
+@pytest.mark.parametrize(("fault", "dropped"), [(NotStored("away"), [b"{}"]), (LedgerUnavailable("who knows"), [])])
+async def test_a_large_body_is_removed_only_where_its_job_is_certainly_not_stored(
+    fault: Exception, dropped: list[bytes]
+) -> None:
+    bench, large = Bench(), Large()
+    bench.acceptor.large = cast("LargeRequests", large)
+    bench.ledger.fault = fault
+    with pytest.raises(LedgerUnavailable):
+        await bench.accept(BILLING)
+    assert large.dropped == dropped
+
+
+async def test_a_slow_commit_takes_its_time_from_the_wait_for_services() -> None:
+    bench = Bench()
+    waits: list[float] = []
+    until_heard = bench.callers.until_heard
+
+    async def spy(job_id: UUID, seconds: float) -> None:
+        waits.append(seconds)
+        await until_heard(job_id, 0)
+
+    bench.callers.until_heard = spy  # type: ignore[method-assign]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    bench.ledger.gate = asyncio.Event()
+    loop.call_later(0.05, bench.ledger.gate.set)
+    await bench.accept(BILLING, wait=60)
+    assert waits[0] <= 60 - 0.05
+    assert waits[0] >= 60 - (loop.time() - began)
 
 
 async def test_a_commit_that_takes_too_long_is_not_promised() -> None:

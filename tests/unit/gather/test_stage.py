@@ -34,10 +34,22 @@ class Ledger:
 
 
 class Bench:
-    def __init__(self, answer: Recorded | LedgerError | Verdict = Verdict.WON, call: ServiceCall | None = None) -> None:
+    def __init__(
+        self,
+        answer: Recorded | LedgerError | Verdict = Verdict.WON,
+        call: ServiceCall | None = None,
+        *,
+        forgotten: bool = False,
+    ) -> None:
         self.ledger = Ledger(Recorded(answer) if isinstance(answer, Verdict) else answer, call)
         self.lines = Lines()
-        self.gather = Gather(ledger=self.ledger, tokens=TOKENS, log=self.lines.log, metrics=Metrics())
+        self.gather = Gather(
+            ledger=self.ledger,
+            tokens=TOKENS,
+            log=self.lines.log,
+            metrics=Metrics(),
+            forgotten=lambda job_id: forgotten and job_id == JOB,
+        )
 
     async def receive(self, kind: TokenKind = TokenKind.PLAIN, body: bytes = b"{}") -> None:
         await self.gather.receive(JOB, "billing", kind=kind, headers=[(b"content-type", b"text/csv")], body=body)
@@ -65,11 +77,15 @@ ADDRESSES = {
 
 
 @pytest.mark.parametrize(("job", "service", "token"), ADDRESSES.values(), ids=ADDRESSES.keys())
-def test_every_other_address_is_unknown_alike(job: str, service: str, token: str) -> None:
+def test_every_other_address_is_unknown_alike_and_told_without_its_token(job: str, service: str, token: str) -> None:
+    bench = Bench()
     with pytest.raises(ProblemError) as caught:
-        Bench().gather.authenticate(job, service, token)
+        bench.gather.authenticate(job, service, token)
     problem = caught.value.problem
     assert (problem.status, problem.code, problem.extra) == (404, "callback_unknown", {})
+    (line,) = bench.lines.events()
+    assert (line["event"], line["level"]) == ("callback.refused", "warning")
+    assert token == "" or token not in str(line)
 
 
 async def test_a_callback_is_stored_before_it_is_acknowledged_and_told_without_its_body() -> None:
@@ -132,9 +148,21 @@ def test_a_conflict_tells_what_stands_since_when() -> None:
 
 
 async def test_what_the_database_cannot_store_is_not_asked_for_again() -> None:
+    bench = Bench(LedgerRejected("bad"))
     with pytest.raises(ProblemError) as caught:
-        await Bench(LedgerRejected("bad")).receive()
+        await bench.receive()
     assert caught.value.problem.status == 404
+    (line,) = bench.lines.events()
+    assert (line["event"], line["job_id"], line["reason"]) == ("callback.refused", str(JOB), "bad")
+
+
+async def test_a_callback_of_a_job_that_is_kept_no_longer_is_unknown_and_asks_nobody() -> None:
+    bench = Bench(forgotten=True)
+    with pytest.raises(ProblemError) as caught:
+        await bench.receive()
+    assert (caught.value.problem.status, bench.ledger.outcomes) == (404, [])
+    (line,) = bench.lines.events()
+    assert (line["event"], line["verdict"]) == ("callback.received", "unknown")
 
 
 async def test_an_outage_is_passed_on() -> None:
