@@ -276,6 +276,7 @@ class Stages:
             endpoints=endpoints,
             limits=AcceptLimits(
                 commit_timeout=COMMIT_TIMEOUT,
+                max_wait=gateway.max_wait,
                 idempotency_ttl=gateway.idempotency_ttl,
                 public_url=(gateway.public_url or "").rstrip("/"),
             ),

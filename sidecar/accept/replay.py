@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -41,15 +42,33 @@ class Ledger(Protocol):
     async def job(self, job_id: UUID) -> JobView | None:
         """Return what is known of a job."""
 
+    def now(self) -> datetime:
+        """Tell the database's time."""
+
     async def key_holder(self, key: IdempotencyKey) -> KeyTaken | None:
         """Tell which job has a key."""
 
 
 class Replays:
-    """Answer repetitions."""
+    """Answer repetitions.
 
-    def __init__(self, ledger: Ledger) -> None:
+    Args:
+        ledger: Tells which job has a key, and how far it is.
+        undecided: Seconds in which the first request may still be answered 502 by another process, which takes the
+            job back.
+    """
+
+    def __init__(self, ledger: Ledger, *, undecided: float) -> None:
         self._ledger = ledger
+        self._undecided = timedelta(seconds=undecided)
+        self._promised: dict[UUID, datetime] = {}
+
+    def promised(self, job_id: UUID) -> None:
+        """Hear that a job was answered here, and goes on whatever its services say."""
+        now = self._ledger.now()
+        self._promised[job_id] = now + self._undecided
+        while (oldest := next(iter(self._promised))) != job_id and self._promised[oldest] < now:
+            del self._promised[oldest]
 
     async def answer(self, taken: KeyTaken, key: IdempotencyKey | None, request: AcceptRequest) -> Accepted:
         """Answer for the job that has the key.
@@ -66,7 +85,14 @@ class Replays:
             raise ProblemError(Problem(422, "idempotency_key_reused", detail))
         if view.state == "failed":  # every service has refused it just now, and its key is free again
             raise ProblemError(IN_PROGRESS)
+        if self._may_be_taken_back(view):
+            raise ProblemError(IN_PROGRESS)
         return Accepted(replayed_answer(view, applied=request.preference.applied), view.job_id, first=False)
+
+    def _may_be_taken_back(self, view: JobView) -> bool:
+        """Tell whether all services may yet refuse, for a first caller who waits elsewhere: he would get a 502."""
+        young = self._ledger.now() - view.created_at < self._undecided
+        return young and view.job_id not in self._promised and all(one.status == "invoking" for one in view.services)
 
     async def only(self, key: IdempotencyKey | None, request: AcceptRequest, *, over: Problem) -> Accepted:
         """Answer a repetition, and refuse anything else with ``over``.

@@ -174,9 +174,10 @@ def fingerprint(*, callback_url: str, target: str, body: bytes | StoredObject) -
     return digest.digest()
 
 
-def key_scope(*, application: str, method: str, path: str) -> str:
-    """Name the scope of an idempotency key, so that no application replays another's answer."""
-    return hashlib.sha256(f"{application}\n{method}\n{path}".encode()).hexdigest()
+def key_scope(*, application: str, method: str, path: str, sandbox: bool = False) -> str:
+    """Name the scope of an idempotency key, so that nobody replays another application's answer, or the sandbox's."""
+    more = "\nsandbox" if sandbox else ""
+    return hashlib.sha256(f"{application}\n{method}\n{path}{more}".encode()).hexdigest()
 
 
 def _callback_url(headers: Headers, rules: AcceptRules) -> WebhookUrl:

@@ -27,12 +27,16 @@ from sidecar.telemetry.events import Event
 from sidecar.telemetry.log import EventLog
 from sidecar.telemetry.metrics import Metrics
 
+DECIDING = 2.0
+"""Seconds from an answer to the commit that follows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AcceptLimits:
-    """``commit_timeout`` and ``idempotency_ttl`` are seconds."""
+    """Times are seconds; ``max_wait`` is the longest that an answer waits for services."""
 
     commit_timeout: float
+    max_wait: float
     idempotency_ttl: float
     public_url: str
 
@@ -67,7 +71,7 @@ class Acceptor:
         self.large = large
         """Takes large bodies, where there is an object store."""
         self._seals = seals
-        self._replays = Replays(ledger)
+        self._replays = Replays(ledger, undecided=max(limits.commit_timeout, limits.max_wait) + DECIDING)
         self._unanswered: set[Key] = set()
         self._time_limits = TimeLimits()
 
@@ -146,6 +150,8 @@ class Acceptor:
             self._background.spawn(self._refuse_all(accepted))
         else:
             self._unreserve(accepted.key)
+            if accepted.key is not None:
+                self._replays.promised(accepted.job_id)
             if accepted.refusals:
                 self._background.spawn(self._record_all(accepted.refusals))
         self._holds.open(accepted.job_id)
@@ -164,7 +170,12 @@ class Acceptor:
         key = None
         if request.idempotency_key is not None:
             key = IdempotencyKey(
-                scope=key_scope(application=request.caller.application, method=method, path=target.partition("?")[0]),
+                scope=key_scope(
+                    application=request.caller.application,
+                    method=method,
+                    path=target.partition("?")[0],
+                    sandbox=request.caller.sandbox,
+                ),
                 key=request.idempotency_key,
                 fingerprint=fingerprint(callback_url=request.callback.text, target=target, body=body),
                 ttl=self._limits.idempotency_ttl,

@@ -75,6 +75,7 @@ _FAILURES: Mapping[FailureKind, DeliveryReason] = MappingProxyType(
     {
         FailureKind.DNS: DeliveryReason.DNS,
         FailureKind.CONNECT: DeliveryReason.CONNECT,
+        FailureKind.UNSENDABLE: DeliveryReason.INTERNAL,
         FailureKind.TLS: DeliveryReason.TLS,
         FailureKind.RESET: DeliveryReason.RESET,
         FailureKind.POOL: DeliveryReason.TIMEOUT,
@@ -84,14 +85,16 @@ _FAILURES: Mapping[FailureKind, DeliveryReason] = MappingProxyType(
         FailureKind.EGRESS: DeliveryReason.EGRESS,
     }
 )
+_OURS = frozenset({FailureKind.EGRESS, FailureKind.UNSENDABLE})
 
 
 def decide(answer: Reply | Failure, rule: SilenceRule) -> Decision:
     """Decide what an attempt at a webhook came to."""
     if isinstance(answer, Failure):
         reason = _FAILURES[answer.kind]
-        # What may not be called is not called again by itself: an operator who opens it can send it again.
-        return Rejected(None, reason) if answer.kind is FailureKind.EGRESS else Silent(None, reason)
+        # What may not be called is not called again by itself: an operator who opens it can send it again. Nor is what
+        # cannot be written: that tells nothing of the webhook.
+        return Rejected(None, reason) if answer.kind in _OURS else Silent(None, reason)
     status = answer.status
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110: successful
         return Delivered(status)

@@ -42,11 +42,6 @@ def ceiling_id(epoch: float) -> UUID:
     return UUID(int=(max(int(epoch * 1000), 0) << 80) | _LAST)
 
 
-def made_at(job_id: UUID) -> float:
-    """Tell when a UUIDv7 was made, in seconds since 1970."""
-    return (job_id.int >> 80) / 1000
-
-
 @dataclass(slots=True)
 class DatabaseClock:
     """The database's clock as an offset to the boot-time clock, measured with each beat."""

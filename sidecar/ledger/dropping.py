@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from uuid import UUID
 
-from sidecar.ledger.clock import DatabaseClock, ceiling_id, floor_id, made_at
+from sidecar.ledger.clock import DatabaseClock, ceiling_id, floor_id
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
+from sidecar.model.job import accepted_at
 
 LEAST_AGE = 60.0  # seconds: a job is committed long before it is so old, or was told of by Dropping.note
 LATE = 20.0  # seconds after which a job that is not stored yet is told of
@@ -40,7 +41,7 @@ class Dropping:
 
     def late(self, job_id: UUID) -> bool:
         """Tell whether a job's id was made long ago: its body took its time."""
-        return self._clock.now() - made_at(job_id) > LATE
+        return self._clock.now() - accepted_at(job_id) > LATE
 
     async def note(self, job_id: UUID) -> None:
         """Have the sweep look at a job that is about to be stored late, wherever the mark is by then."""

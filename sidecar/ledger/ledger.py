@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -38,7 +38,7 @@ from sidecar.ledger.sweeps import Sweeps
 from sidecar.ledger.usage import UsageReader
 from sidecar.ledger.workers import BEAT_TIMEOUT, WorkerLife
 from sidecar.model.delivery import DeliveryEnd, DeliveryState, Part
-from sidecar.model.errors import LedgerError, NotStored
+from sidecar.model.errors import LedgerError, LedgerUnavailable, NotStored
 from sidecar.model.invocation import Release
 from sidecar.model.job import IdempotencyKey, JobView, KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded, Verdict
@@ -202,12 +202,12 @@ class Ledger(Duties):
         if abs(self.clock.drift) > MAX_DRIFT:
             raise NotStored("the database's clock jumped")
         if self.dropping.late(job.job_id):
-            await self.dropping.note(job.job_id)
+            await unstored(self.dropping.note(job.job_id))
         queue = self._accept_large if len(job.body) > LARGE else self._accept
         try:
             return await queue.submit(job)
         except DayMissing:  # no fault of the caller's: the duty that makes days ahead did not get through
-            await self._partitions.make_today()
+            await unstored(self._partitions.make_today())
         try:
             return await queue.submit(job)
         except DayMissing as error:
@@ -308,3 +308,17 @@ class Ledger(Duties):
     async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
         """Read what a job keeps of its route for one service."""
         return await self._jobs.service_call(job_id, service)
+
+
+async def unstored(first: Awaitable[None]) -> None:
+    """Do what must come before something is stored.
+
+    Raises:
+        NotStored: The database is away.
+    """
+    try:
+        await first
+    except NotStored:
+        raise
+    except LedgerUnavailable as error:
+        raise NotStored(str(error)) from error

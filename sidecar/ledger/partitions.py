@@ -19,6 +19,7 @@ OWNED = {"invocation": "outcome IS NULL", "delivery": "state = 'open' AND worker
 DAY = 86_400.0
 LEASE = "prune"
 LEASE_TIME = 600.0
+PRUNE_TIME = 100.0  # seconds for the rows of one table; all together stay within the lease
 TRIES = 5  # at a lock that somebody holds
 PAUSE = 0.2
 DEAD_WORKERS_KEPT = DAY
@@ -122,16 +123,26 @@ class Partitions:
                 parts = list(day)
                 if (parts[0].age - 1) * DAY >= retention:
                     dropped += await self._remove(parts)
-            keys = await self._pool.fetch(self._queries.prune_idempotency)
-            workers = await self._pool.fetch(self._queries.prune_workers, DEAD_WORKERS_KEPT)
-            retries = await self._pool.fetch(self._queries.prune_retries, retention)
-            endpoints = await self._pool.fetch(self._queries.prune_endpoints, FORGOTTEN)
-            await self._pool.fetch(self._queries.prune_pulse)
-            actions = await self._pool.fetch(self._queries.prune_audit, audit)
-            return Pruned(tuple(dropped), *map(len, (keys, workers, retries, endpoints, actions)))
+            keys = await self._remove_all(self._queries.prune_idempotency)
+            workers = await self._remove_all(self._queries.prune_workers, DEAD_WORKERS_KEPT)
+            retries = await self._remove_all(self._queries.prune_retries, retention)
+            endpoints = await self._remove_all(self._queries.prune_endpoints, FORGOTTEN)
+            await self._remove_all(self._queries.prune_pulse)
+            actions = await self._remove_all(self._queries.prune_audit, audit)
+            return Pruned(tuple(dropped), keys, workers, retries, endpoints, actions)
         finally:
             with suppress(LedgerUnavailable):  # it ends by itself; and what ended this round is what to tell
                 await self._pool.fetch(self._queries.lease_leave, LEASE, worker)
+
+    async def _remove_all(self, query: str, *args: float) -> int:
+        """Remove a bounded number of rows again and again, until there are none left or it has taken long."""
+        until = asyncio.get_running_loop().time() + PRUNE_TIME
+        removed = 0
+        while rows := await self._pool.fetch(query, *args):
+            removed += len(rows)
+            if asyncio.get_running_loop().time() >= until:
+                break
+        return removed
 
     async def _list(self) -> list[Partition]:
         return [Partition(**row) for row in await self._pool.fetch(self._queries.partitions)]

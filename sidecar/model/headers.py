@@ -3,6 +3,7 @@
 A block is what stood on the wire, ``name: value`` lines joined by CRLF, as bytes: exact, compact, readable in psql.
 """
 
+import re
 from collections.abc import Collection, Iterable
 
 HOP_BY_HOP = frozenset(
@@ -48,6 +49,7 @@ CONTENT = ("content-type", "content-encoding", "content-language", "content-disp
 
 # The same as they stand on the wire, where they need not be decoded to be compared.
 _CONTENT = frozenset(name.encode() for name in CONTENT)
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NEVER_ONWARD = frozenset(name.encode() for name in HOP_BY_HOP | OURS | GATEWAY_IDENTITY)
 
 
@@ -96,8 +98,14 @@ def onward_block(
 
 
 def content_block(raw: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Keep the headers that describe the body. A value that is not UTF-8 cannot be sent on and is left out."""
-    return encode_block([(name, value) for name, value in raw if name.lower() in _CONTENT and is_text(value)])
+    """Keep the headers that describe the body, but for those that cannot be sent on: control characters, not UTF-8."""
+    return encode_block(
+        [
+            (name, value)
+            for name, value in raw
+            if name.lower() in _CONTENT and is_text(value) and not _CONTROL.search(value)
+        ]
+    )
 
 
 def is_text(value: bytes) -> bool:

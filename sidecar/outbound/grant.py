@@ -142,6 +142,7 @@ def _silence(failure: Failure) -> str:
     words = {
         FailureKind.DNS: "its name cannot be resolved",
         FailureKind.CONNECT: "it cannot be connected to",
+        FailureKind.UNSENDABLE: "its address or a header cannot be written",
         FailureKind.TLS: "its certificate or TLS is not accepted",
         FailureKind.POOL: "all connections to it are in use",
         FailureKind.TIMEOUT_CONNECT: "no connection in time",

@@ -21,7 +21,8 @@ class FailureKind(StrEnum):
     """Why there is no whole answer. A closed set: also labels of metrics and reasons in the ledger."""
 
     DNS = "dns"
-    CONNECT = "connect"  # refused, unreachable, or an address or header that cannot be sent at all
+    CONNECT = "connect"  # refused or unreachable
+    UNSENDABLE = "unsendable"  # ours: an address or header that cannot be written
     TLS = "tls"
     POOL = "pool"  # ours: no free place in the pool in time, all connections to that host are in use
     TIMEOUT_CONNECT = "timeout_connect"  # no connection in time
@@ -155,7 +156,7 @@ _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], FailureKind],
     (aiohttp.ClientConnectorDNSError, FailureKind.DNS),
     (aiohttp.ClientSSLError, FailureKind.TLS),
     ((aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError), FailureKind.CONNECT),
-    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError), FailureKind.CONNECT),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError), FailureKind.UNSENDABLE),
     ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError), FailureKind.RESET),
 )
 

@@ -10,7 +10,7 @@ from tests.acceptance.harness.waiting import ask_until
 from tests.acceptance.large.bench import Bench
 from tests.integration.offload.builders import MIB, noise
 
-EARLIER = 120_000 << 80  # two minutes of a UUIDv7
+EARLIER = 600_000 << 80  # ten minutes of a UUIDv7
 TABLES = ("job", "payload", "invocation", "delivery", "stored_object")
 OLDER = (
     "WITH "

@@ -101,7 +101,7 @@ async def test_an_unknown_host_sent_nothing(session: aiohttp.ClientSession) -> N
 @pytest.mark.parametrize("url", ["http:///x", "ftp://here/x", "/x", "http://here:99999/x", ""])
 async def test_an_unusable_address_sent_nothing(url: str, session: aiohttp.ClientSession) -> None:
     answer = await send(session, method="POST", url=url, headers=[], body=b"", timeout=60, max_response=1)
-    assert answer == Failure(FailureKind.CONNECT, sent=False)
+    assert answer == Failure(FailureKind.UNSENDABLE, sent=False)
 
 
 @pytest.mark.parametrize("header", [("X-A", "1\r\nX-B: 2"), ("X-A\n", "1")])
@@ -114,7 +114,7 @@ async def test_a_header_that_cannot_be_sent_sends_nothing(
         heads.append(await reader.read())
 
     port = await server(script, read_head=False)
-    assert await call(session, port, headers=[header]) == Failure(FailureKind.CONNECT, sent=False)
+    assert await call(session, port, headers=[header]) == Failure(FailureKind.UNSENDABLE, sent=False)
     assert b"".join(heads) == b""
 
 

@@ -160,3 +160,16 @@ async def test_endpoints_of_which_nothing_was_heard_for_long_are_forgotten(datab
             )
         assert (await here.ledger.prune(86_400.0)).endpoints == 2
         assert [state.endpoint for state in await here.ledger.endpoints.away()] == ["young"]
+
+
+async def test_an_endpoint_that_is_away_and_for_which_nothing_waits_is_forgotten(database: str) -> None:
+    async with replica(database) as here:
+        await retrying(here)
+        for name in (ENDPOINT, "nobody's", "just now"):
+            await here.ledger.endpoints.open(name, seconds=0.0, reason="connect")
+        async with connection(database) as direct:
+            await direct.execute(
+                "UPDATE endpoint SET open_until = now() - interval '2 hours' WHERE endpoint <> 'just now'"
+            )
+        assert (await here.ledger.prune(86_400.0)).endpoints == 1
+        assert {state.endpoint for state in await here.ledger.endpoints.away()} == {ENDPOINT, "just now"}

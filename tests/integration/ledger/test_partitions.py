@@ -161,6 +161,16 @@ async def test_a_day_is_dropped_when_it_is_old_and_over(database: str) -> None:
         assert await here.ledger.job(job.job_id) is None
 
 
+async def test_pruning_goes_on_until_nothing_is_over(database: str) -> None:
+    async with replica(database) as here, connection(database) as direct:
+        await direct.execute(
+            "INSERT INTO idempotency (scope, key, job_id, fingerprint, expires_at)"
+            " SELECT 's', n::text, gen_random_uuid(), '', now() - interval '1 hour' FROM generate_series(1, 2500) n"
+        )
+        assert (await here.ledger.prune(DAY)).idempotency_keys == 2500
+        assert await direct.fetchval("SELECT count(*) FROM idempotency") == 0
+
+
 @pytest.mark.parametrize("stage", ["invocation", "delivery"])
 async def test_a_day_with_an_open_row_stays(database: str, stage: str) -> None:
     async with replica(database) as here, connection(database) as direct:

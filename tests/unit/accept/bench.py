@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -71,6 +72,9 @@ class Ledger:
     async def job(self, job_id: UUID) -> JobView | None:
         return self.views.get(job_id)
 
+    def now(self) -> datetime:
+        return NOW
+
     async def key_holder(self, key: IdempotencyKey) -> KeyTaken | None:
         return self.keys.get((key.scope, key.key))
 
@@ -108,7 +112,9 @@ class Bench:
             holds=self.holds,
             callers=self.callers,
             endpoints=EndpointRule(),
-            limits=AcceptLimits(commit_timeout=commit_timeout, idempotency_ttl=60.0, public_url="https://gw.example"),
+            limits=AcceptLimits(
+                commit_timeout=commit_timeout, max_wait=5.0, idempotency_ttl=60.0, public_url="https://gw.example"
+            ),
             background=self.background,
             log=self.lines.log,
             metrics=Metrics(),

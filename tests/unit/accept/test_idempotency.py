@@ -1,13 +1,15 @@
 """Idempotency keys: one job for one request, however often it is sent, and never a promise that is taken back."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from sidecar.accept.identity import Caller
+from sidecar.accept.replay import Accepted
 from sidecar.model.errors import LedgerRejected, LedgerUnavailable, ProblemError
 from tests.unit.accept.bench import BILLING, Bench
-from tests.unit.builders import make_job_view
+from tests.unit.builders import NOW, make_job_view, make_service_view
 
 
 async def test_the_same_request_again_gets_the_same_job() -> None:
@@ -84,6 +86,37 @@ async def test_a_job_that_was_refused_just_now_is_not_replayed() -> None:
     await bench.settled(first)
     bench.ledger.views[first.job_id] = make_job_view(state="failed")  # by another replica, since we looked
     await in_progress(bench)
+
+
+def elsewhere(bench: Bench, first: Accepted, *, age: float, status: str) -> Bench:
+    """Another process on the same ledger, which finds the job of a key ``age`` seconds old."""
+    other = Bench(commit_timeout=5.0)
+    other.ledger.keys = bench.ledger.keys
+    service = make_service_view(status=status)
+    view = make_job_view(job_id=first.job_id, services=(service,), created_at=NOW - timedelta(seconds=age))
+    other.ledger.views[first.job_id] = view
+    return other
+
+
+@pytest.mark.parametrize(
+    ("age", "status", "told"),
+    [(0.0, "invoking", 409), (0.0, "invoked", 202), (0.0, "succeeded", 202), (6.9, "invoking", 409)],
+)
+async def test_no_process_promises_what_another_may_still_take_back(age: float, status: str, told: int) -> None:
+    bench = Bench(commit_timeout=5.0)
+    first = await bench.accept(BILLING, wait=0, idempotency_key="k")  # it waits for its services there
+    other = elsewhere(bench, first, age=age, status=status)
+    if told == 409:
+        await in_progress(other)
+    else:
+        assert (await other.accept(BILLING, idempotency_key="k")).answer.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_key_is_answered_everywhere_when_its_first_caller_must_have_his_answer() -> None:
+    bench = Bench(commit_timeout=5.0)
+    first = await bench.accept(BILLING, wait=0, idempotency_key="k")
+    other = elsewhere(bench, first, age=7.0, status="invoking")
+    assert (await other.accept(BILLING, idempotency_key="k")).answer.status == 202
 
 
 @pytest.mark.parametrize("fault", [LedgerUnavailable("away"), LedgerRejected("bad")])

@@ -235,3 +235,4 @@ def test_the_scope_of_a_key_is_application_method_and_path() -> None:
         for path in ("/orders", "/orders/1")
     }
     assert len(scopes) == 8
+    assert key_scope(application="shop", method="POST", path="/orders", sandbox=True) not in scopes

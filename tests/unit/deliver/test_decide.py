@@ -49,7 +49,7 @@ def test_every_status_has_one_decision(status: int) -> None:
         assert decision == Rejected(status, by_class[status // 100])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.EGRESS])
+@pytest.mark.parametrize("kind", list(FAILURES))
 @pytest.mark.parametrize("sent", [True, False])
 def test_no_answer_is_worth_another_attempt(kind: FailureKind, *, sent: bool) -> None:
     assert decide(Failure(kind, sent=sent), RULE) == Silent(None, FAILURES[kind])
@@ -57,6 +57,14 @@ def test_no_answer_is_worth_another_attempt(kind: FailureKind, *, sent: bool) ->
 
 def test_what_may_not_be_called_is_not_called_again_by_itself() -> None:
     assert decide(Failure(FailureKind.EGRESS, sent=False), RULE) == Rejected(None, Reason.EGRESS)
+
+
+def test_what_cannot_be_written_tells_nothing_of_the_webhook() -> None:
+    assert decide(Failure(FailureKind.UNSENDABLE, sent=False), RULE) == Rejected(None, Reason.INTERNAL)
+
+
+def test_every_failure_has_a_decision() -> None:
+    assert {*FAILURES, FailureKind.EGRESS, FailureKind.UNSENDABLE} == set(FailureKind)
 
 
 @pytest.mark.parametrize("code", ["101500", "101503", "101504", "101599", "303001"])

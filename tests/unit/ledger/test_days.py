@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.ledger.clock import DatabaseClock, floor_id, made_at
+from sidecar.ledger.clock import DatabaseClock, floor_id
 from sidecar.ledger.days import Days
 
 DAY = 86_400.0
@@ -27,7 +27,3 @@ def test_a_day_is_over_at_midnight(ago: float, *, over: bool) -> None:
 )
 def test_a_job_is_forgotten_when_its_whole_day_is_older_than_jobs_are_kept(ago: float, *, forgotten: bool) -> None:
     assert DAYS.forgotten(floor_id(NOW - ago)) is forgotten
-
-
-def test_an_id_tells_when_it_was_made() -> None:
-    assert made_at(floor_id(NOW)) == NOW

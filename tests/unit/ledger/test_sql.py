@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 CODE = "\n".join(path.read_text() for path in sorted((ROOT / "sidecar" / "ledger").glob("*.py")))
 PARTITIONED = re.compile(r"\b(?:FROM|UPDATE|JOIN)\s+(job|payload|invocation|delivery)\b")
 # A duty that runs each hour, and those that tell the bounds: these look beyond the usual end only.
-UNBOUNDED = {"prune_workers", "open_since", "retries_since"}
+UNBOUNDED = {"prune_workers", "prune_endpoints", "open_since", "retries_since"}
 
 
 def code_of(sql: str) -> str:

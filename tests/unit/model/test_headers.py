@@ -108,6 +108,10 @@ def test_only_what_describes_the_body_goes_to_the_webhook() -> None:
 def test_a_description_that_cannot_be_sent_on_is_left_out() -> None:
     raw = [(b"content-disposition", b"attachment; filename=gr\xf6\xdfe"), (b"content-type", b"text/csv")]
     assert content_block(raw) == b"content-type: text/csv"
+    for byte in (0, 0x0B, 0x1F, 0x7F):  # parsers of answers let these through, and no writer does
+        assert content_block([(b"content-type", b"text/csv" + bytes([byte])), (b"content-language", b"de\t")]) == (
+            b"content-language: de\t"
+        )
 
 
 @pytest.mark.parametrize(
