@@ -1,5 +1,6 @@
 """What taking a request in needs of its surroundings."""
 
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +13,9 @@ class Ledger(Protocol):
 
     def new_job_id(self) -> UUID:
         """Make an id from the database's clock."""
+
+    def now(self) -> datetime:
+        """Tell the database's time."""
 
     async def accept(self, job: NewJob) -> Stored | KeyTaken:
         """Commit a job, unless its idempotency key is taken."""

@@ -12,6 +12,7 @@ from sidecar.model.errors import ProblemError
 from sidecar.model.job import IdempotencyKey, JobView, KeyTaken
 from sidecar.model.outcome import Outcome
 from sidecar.model.problems import Problem
+from sidecar.model.route import Completion
 
 IN_PROGRESS = Problem(
     409,
@@ -92,7 +93,8 @@ class Replays:
     def _may_be_taken_back(self, view: JobView) -> bool:
         """Tell whether all services may yet refuse, for a first caller who waits elsewhere: he would get a 502."""
         young = self._ledger.now() - view.created_at < self._undecided
-        return young and view.job_id not in self._promised and all(one.status == "invoking" for one in view.services)
+        silent = all(one.status == "invoking" and one.completion != Completion.RESPONSE for one in view.services)
+        return young and silent and view.job_id not in self._promised
 
     async def only(self, key: IdempotencyKey | None, request: AcceptRequest, *, over: Problem) -> Accepted:
         """Answer a repetition, and refuse anything else with ``over``.

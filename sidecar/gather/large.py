@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import Protocol
@@ -31,8 +32,14 @@ MISSING = Problem(
 class Ledger(Protocol):
     """What large callbacks need of the ledger."""
 
-    async def receiving(self, job_id: UUID, service: str, *, seconds: float) -> Recorded | None:
-        """Hold the deadline off, or tell what stands."""
+    async def receiving(self, job_id: UUID, service: str, *, seconds: float) -> datetime | Recorded:
+        """Hold the deadline off and tell until when, or tell what stands."""
+
+    async def receiving_ended(self, job_id: UUID, service: str, *, until: datetime) -> None:
+        """Let the deadline run again, unless another callback holds it off meanwhile."""
+
+    async def standing(self, job_id: UUID, service: str) -> Recorded | None:
+        """Tell how an invocation ended; None while it is open."""
 
     async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
         """Return what the job keeps of its route for one service."""
@@ -46,7 +53,10 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A large callback for an invocation that has a result: its digest, and what stands."""
+    """A large callback for an invocation that has ended: its digest, and what stands.
+
+    Of one that was uploaded before and is gone, digest and size are empty, as in the object that was made of it.
+    """
 
     sha256: bytes
     size: int
@@ -122,10 +132,10 @@ class LargeCallbacks:
         self, job_id: UUID, service: str, *, headers: Sequence[tuple[bytes, bytes]]
     ) -> Arrival | Comparison | Recorded:
         """Open what takes the callback, or tell what stands in its place, so that it need not be read."""
-        standing = await self._ledger.receiving(job_id, service, seconds=self._longest)
-        if standing is not None:
-            return Comparison(standing) if may_be_repeated(standing) else standing
-        lift = partial(self._lift, job_id, service)
+        held = await self._ledger.receiving(job_id, service, seconds=self._longest)
+        if isinstance(held, Recorded):
+            return Comparison(held) if may_be_repeated(held) else held
+        lift = partial(self._lift, job_id, service, held)
         try:
             job = await self._job(job_id)
             route, style = (None, None) if job is None else (job.route, self._shapes.of(job.endpoint).style)
@@ -135,11 +145,12 @@ class LargeCallbacks:
             raise
         return Arrival(upload, lift=lift)
 
-    async def adopt(self, job_id: UUID, service: str, *, token: str) -> StoredObject:
-        """Make what a service uploaded by itself ours.
+    async def adopt(self, job_id: UUID, service: str, *, token: str) -> StoredObject | Compared:
+        """Make what a service uploaded by itself ours; or compare, when it was taken before and is gone.
 
         Raises:
             ProblemError: 400, when it had no link or did not use it.
+            LedgerUnavailable: Nobody knows what stands.
             OffloadError: The store is away.
         """
         call = await self._ledger.service_call(job_id, service)
@@ -147,9 +158,12 @@ class LargeCallbacks:
             raise ProblemError(NOT_OFFERED)
         route = await self._route(job_id)
         stored = await self._bodies.adopt(job_id, service, random=offered_name(token), route=route)
-        if stored is None:
+        if stored is not None:
+            return stored
+        standing = await self._ledger.standing(job_id, service)
+        if standing is None:
             raise ProblemError(MISSING)
-        return stored
+        return Compared(b"", 0, standing)
 
     async def drop_loser(self, job_id: UUID, service: str, *, stored: StoredObject, recorded: Recorded) -> None:
         """Remove an object that no outcome names; one that may be named stays."""
@@ -166,7 +180,7 @@ class LargeCallbacks:
         await self._bodies.drop(stored)
 
     async def drop_offered(self, job_id: UUID, service: str, *, token: str) -> None:
-        """Remove what a service uploaded, once it was copied for good."""
+        """Remove what a service uploaded, once it was copied for good or is of no use any more."""
         route = await self._route(job_id)
         bucket, key = self._bodies.offered(job_id, service, random=offered_name(token), route=route)
         await self._bodies.drop(StoredObject(bucket, key, 0, b"", 0, b"", None, ""))
@@ -175,9 +189,9 @@ class LargeCallbacks:
         """Remove an object that the ledger never heard of."""
         await self._bodies.drop(stored)
 
-    async def _lift(self, job_id: UUID, service: str) -> None:
+    async def _lift(self, job_id: UUID, service: str, until: datetime) -> None:
         with suppress(LedgerError):
-            await self._ledger.receiving(job_id, service, seconds=0.0)
+            await self._ledger.receiving_ended(job_id, service, until=until)
 
     async def _route(self, job_id: UUID) -> str | None:
         job = await self._job(job_id) if self._bodies.by_route else None

@@ -33,6 +33,10 @@ UNKEPT = Problem(
 )
 
 
+FINAL = frozenset({Verdict.WON, Verdict.SAME, Verdict.OTHER, Verdict.EXPIRED})
+"""After these nobody needs what was uploaded. An unknown job is not asked about once more, see ``forgotten``."""
+
+
 class Ledger(Protocol):
     """What this stage needs of the ledger."""
 
@@ -143,7 +147,7 @@ class Gather:
             LedgerUnavailable: It was not stored, or nobody knows; the service repeats the same bytes.
         """
         began = time.monotonic()
-        rule = await self._rule(job_id, service) if kind is TokenKind.RULED else None
+        rule = await self._rule(job_id, service, body) if kind is TokenKind.RULED else None
         uploaded = isinstance(body, bytes) and says_uploaded(headers)
         if uploaded and isinstance(body, bytes):
             body = await self._adopt(job_id, service, token=token, body=body)
@@ -156,10 +160,10 @@ class Gather:
         self._told(outcome, recorded, size=len(body) if isinstance(body, bytes) else body.size)
         if recorded.route is not None and self._tracing is not None:
             self._trace(outcome, recorded, headers, seconds=time.monotonic() - began)
+        if uploaded and self._large is not None and isinstance(body, StoredObject) and recorded.verdict in FINAL:
+            await self._large.drop_offered(job_id, service, token=token)
         if (problem := problem_of(recorded)) is not None:
             raise ProblemError(problem)
-        if uploaded and self._large is not None:
-            await self._large.drop_offered(job_id, service, token=token)
 
     def _told(self, outcome: Outcome, recorded: Recorded, *, size: int) -> None:
         self._metrics.callback_received(recorded.verdict)
@@ -198,8 +202,7 @@ class Gather:
             else:
                 recorded = await self._ledger.record(outcome)
         except (LedgerRejected, NotStored) as error:
-            if self._large is not None and not isinstance(body, bytes):
-                await self._large.drop(body)
+            await self._drop(body)
             if isinstance(error, NotStored):
                 raise
             raise self._refused(outcome.job_id, str(error)) from None
@@ -207,7 +210,12 @@ class Gather:
             await self._large.drop_loser(outcome.job_id, outcome.service, stored=body, recorded=recorded)
         return recorded
 
-    async def _adopt(self, job_id: UUID, service: str, *, token: str, body: bytes) -> StoredObject:
+    async def _drop(self, body: bytes | StoredObject | Compared) -> None:
+        """Remove a stored body of a callback that was certainly not recorded."""
+        if self._large is not None and isinstance(body, StoredObject):
+            await self._large.drop(body)
+
+    async def _adopt(self, job_id: UUID, service: str, *, token: str, body: bytes) -> StoredObject | Compared:
         if self._large is None:
             raise ProblemError(NOT_OFFERED)
         if body:
@@ -217,9 +225,14 @@ class Gather:
         except OffloadError as error:
             raise self.unkept(job_id, error) from error
 
-    async def _rule(self, job_id: UUID, service: str) -> FailedWhen | None:
-        call = await self._ledger.service_call(job_id, service)
+    async def _rule(self, job_id: UUID, service: str, body: bytes | StoredObject | Compared) -> FailedWhen | None:
+        try:
+            call = await self._ledger.service_call(job_id, service)
+        except BaseException:  # cancellation too: nobody else knows what was stored
+            await self._drop(body)
+            raise
         if call is None:
+            await self._drop(body)
             raise self._refused(job_id, "job unknown")
         return call.failed_when
 

@@ -22,11 +22,12 @@ from sidecar.ledger.group_commit import LARGE, Lane, Queue
 from sidecar.ledger.jobs import JobReader
 from sidecar.ledger.link import DayMissing, Link
 from sidecar.ledger.objects import Objects
-from sidecar.ledger.outcomes import RecordKind, mark_receiving
+from sidecar.ledger.outcomes import RecordKind
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.partitions import Partitions
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.pulse import Pulse
+from sidecar.ledger.receiving import Receiving
 from sidecar.ledger.redrive import Redrive
 from sidecar.ledger.registry import Registry
 from sidecar.ledger.release import FencedKind, won
@@ -49,7 +50,7 @@ MAX_DRIFT = 5.0  # seconds between two readings of the database's clock
 STOP_TIMEOUT = 10.0
 
 
-class Ledger(Duties):
+class Ledger(Duties, Receiving):
     """Everything that is durable, and the hand-over of what was committed.
 
     Every call raises ``LedgerUnavailable`` while the database is away, at once when that is known. ``release``,
@@ -254,14 +255,6 @@ class Ledger(Duties):
                     return Recorded(Verdict.UNKNOWN)
                 raise NotStored("a job's day has no partition") from error
             raise
-
-    async def receiving(self, job_id: UUID, service: str, *, seconds: float) -> Recorded | None:
-        """Say that a large callback is arriving: its deadline waits for at most ``seconds``.
-
-        Returns:
-            None, or what stands in its place already, with its digest: only the same result could still be accepted.
-        """
-        return await mark_receiving(self._pool, self._queries, job_id=job_id, service=service, seconds=seconds)
 
     async def refuse_all(self, job_id: UUID, *, services: int) -> bool:
         """End a job whose every service refused, silently; False when any of them is not that plain."""

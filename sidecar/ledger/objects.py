@@ -11,6 +11,7 @@ from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.retry import KnownObject, Unmoved
 
 MAX_BYTES = 16 << 20  # bodies in one answer
+REFUSED_AGAIN = 6 * 3600.0  # seconds after which an object that could not be removed is tried once more
 FIRST = UUID(int=0)
 
 
@@ -77,7 +78,17 @@ class Objects:
 
     async def deleted(self, objects: Sequence[KnownObject]) -> int:
         """Forget objects that were removed from the store; tell how many were known."""
-        if not objects:
-            return 0
-        columns = zip(*((item.job_id, item.service, item.stored) for item in objects), strict=True)
-        return len(await self._pool.fetch(self._queries.objects_deleted, *columns))
+        return len(await self._pool.fetch(self._queries.objects_deleted, *_columns(objects))) if objects else 0
+
+    async def put_off(self, objects: Sequence[KnownObject]) -> None:
+        """Tell doomed objects again after hours only: the store refused to remove them, and others are waiting."""
+        if objects:
+            await self._pool.fetch(self._queries.objects_put_off, *_columns(objects), REFUSED_AGAIN)
+
+
+def _columns(objects: Sequence[KnownObject]) -> tuple[list[UUID], list[str], list[bytes]]:
+    return (
+        [item.job_id for item in objects],
+        [item.service for item in objects],
+        [item.stored for item in objects],
+    )

@@ -8,10 +8,9 @@ from sidecar.ledger.acknowledgements import Acknowledgements
 from sidecar.ledger.batch import as_json
 from sidecar.ledger.days import day_of, for_day
 from sidecar.ledger.group_commit import Again
-from sidecar.ledger.link import Link, Rows
+from sidecar.ledger.link import Link
 from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.packing import Packing
-from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.sqlfiles import Queries
 from sidecar.model.delivery import Delivery
 from sidecar.model.errors import LedgerError
@@ -170,17 +169,3 @@ def verdict(row: Mapping[str, Any] | None, digest: bytes) -> Recorded:
     if standing == OutcomeKind.DEADLINE:
         return Recorded(Verdict.EXPIRED, standing, since)
     return Recorded(Verdict.OTHER, standing, since, row["sha256"])
-
-
-async def mark_receiving(
-    pool: LinkPool, queries: Queries, *, job_id: UUID, service: str, seconds: float
-) -> Recorded | None:
-    """Let the deadline of an invocation wait for an arriving callback; what stands in its place if it has ended."""
-    rows: Rows = ()
-    for _ in range(2):  # once more for one that ended between looking and marking
-        rows = await pool.fetch(queries.receiving, job_id, service, seconds)
-        if rows and rows[0]["marked"]:
-            return None
-        if not rows or rows[0]["outcome"] is not None:
-            break
-    return verdict(rows[0] if rows else None, b"")

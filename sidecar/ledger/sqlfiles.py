@@ -100,6 +100,7 @@ class Queries:
     moved: str
     objects_deleted: str
     objects_over: str
+    objects_put_off: str
     objects_unwanted: str
     open_since: str
     parked: str

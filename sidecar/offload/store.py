@@ -15,7 +15,7 @@ from sidecar.model.errors import ConfigError
 from sidecar.model.shape import Style
 from sidecar.model.stored import Coding, StoredObject
 from sidecar.offload.client import open_client, read_keys, sse_parameters
-from sidecar.offload.errors import OffloadRefused, OffloadUnavailable
+from sidecar.offload.errors import OffloadError, OffloadRefused, OffloadUnavailable
 from sidecar.offload.faults import talking
 from sidecar.offload.keys import object_key
 from sidecar.offload.links import Link, Links
@@ -247,18 +247,30 @@ class ObjectStore:
         """Delete objects; those that are gone already are no error."""
         await self.delete_keys((stored.bucket, stored.key) for stored in objects)
 
+    async def delete_each(self, objects: Iterable[StoredObject]) -> list[OffloadError | None]:
+        """Delete objects as :meth:`delete` does; tell of each, in order, why it could not be deleted."""
+        return await self._deleted((stored.bucket, stored.key) for stored in objects)
+
     async def delete_keys(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Delete by bucket and key, a few at once. S3's call for many needs checksums that older stores lack."""
+        """Delete by bucket and key."""
+        for error in await self._deleted(keys):
+            if error is not None:
+                raise error
+
+    async def _deleted(self, keys: Iterable[tuple[str, str]]) -> list[OffloadError | None]:
+        """Delete a few at once. S3's call for many needs checksums that older stores lack."""
         places = asyncio.Semaphore(DELETES_AT_ONCE)
 
         async def delete(bucket: str, key: str) -> None:
             async with places, talking("delete an object"):
                 await self.client.delete_object(Bucket=bucket, Key=key)
 
-        done = await asyncio.gather(*(delete(bucket, key) for bucket, key in keys), return_exceptions=True)
-        for error in done:
-            if error is not None:
+        errors: list[OffloadError | None] = []
+        for error in await asyncio.gather(*(delete(bucket, key) for bucket, key in keys), return_exceptions=True):
+            if error is not None and not isinstance(error, OffloadError):
                 raise error
+            errors.append(error)
+        return errors
 
     async def erase(self, prefix: str, *, bucket: str | None = None) -> int:
         """Remove every version of what lies under ``prefix``; see :func:`sidecar.offload.versions.erase_under`."""

@@ -153,6 +153,18 @@ async def test_a_service_may_upload_its_result_itself(bench: Bench) -> None:
     assert await bench.keys(job_id) == [stored.key]
     message = await bench.world.message(job_id, "billing")
     assert (message.json["size"], message.json["sha256"]) == (len(body), None)
+    assert await bench.call_back(url, b"", x_result_status="uploaded") == 202  # the first answer was lost
+
+
+async def test_an_upload_that_comes_after_another_result_is_removed(bench: Bench) -> None:
+    job_id, url = await bench.called("/offered")
+    link = bench.backend.headers[-1]["result-upload-url"]
+    assert await bench.call_back(url, b"small") == 202
+    assert await bench.call_back(url, b"", x_result_status="uploaded") == 409  # whether it is there or not
+    async with ClientSession() as session, session.put(link, data=BytesIO(b"late")) as answer:
+        assert answer.status == 200
+    assert await bench.call_back(url, b"", x_result_status="uploaded") == 409
+    assert await bench.keys(job_id) == []
 
 
 @pytest.mark.parametrize(

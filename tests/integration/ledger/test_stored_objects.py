@@ -1,10 +1,10 @@
-"""Bodies that lie in the object store: named once, kept while they are needed, and their deadlines."""
+"""Bodies that lie in the object store: named once, and kept while they are needed."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sidecar.ledger import Ledger
 from sidecar.model.handed import Handed
-from sidecar.model.outcome import OutcomeKind, ResultStatus, Verdict, stored_digest
+from sidecar.model.outcome import ResultStatus, Verdict
 from sidecar.model.retry import KnownObject, RetryVerdict, Unmoved
 from sidecar.model.route import Gather
 from tests.integration.ledger.kit import (
@@ -68,34 +68,6 @@ async def test_a_large_callback_that_is_repeated_is_the_same_by_its_body_not_by_
         assert (await here.ledger.record(failed)).verdict is Verdict.OTHER
         async with connection(database) as direct:
             assert await direct.fetchval("SELECT array_agg(object) FROM stored_object") == [FIRST]
-
-
-async def test_an_arriving_callback_holds_its_deadline_off_for_a_while(database: str) -> None:
-    async with replica(database) as here, connection(database) as direct:
-        job = await stored(here.ledger, make_job(here.ledger, deadline=0.0))
-        assert await here.ledger.receiving(job.job_id, "billing", seconds=60.0) is None
-        assert await here.ledger.expired() == []
-        await direct.execute("UPDATE invocation SET receiving_until = now()")
-        assert [row.job_id for row in await here.ledger.expired()] == [job.job_id]
-
-
-async def test_a_large_callback_hears_what_stands_before_it_is_read(database: str) -> None:
-    async with replica(database) as here:
-        job = await stored(here.ledger, make_job(here.ledger, "billing", "late"))
-        await here.ledger.record(make_result(job.job_id, body=b"", stored=FIRST))
-        late = make_result(job.job_id, "late", outcome=OutcomeKind.DEADLINE, status=ResultStatus.FAILED)
-        await here.ledger.record(late)
-        receiving = here.ledger.receiving
-        standing = await receiving(job.job_id, "billing", seconds=60.0)
-        assert standing is not None
-        assert (standing.verdict, standing.standing) == (Verdict.OTHER, "result")
-        assert standing.digest == stored_digest("succeeded", b"s" * 32)
-        expired = await receiving(job.job_id, "late", seconds=60.0)
-        assert expired is not None
-        assert expired.verdict is Verdict.EXPIRED
-        unknown = await receiving(uuid4(), "billing", seconds=60.0)
-        assert unknown is not None
-        assert unknown.verdict is Verdict.UNKNOWN
 
 
 async def test_small_bodies_of_pending_retries_are_moved_once(database: str) -> None:
@@ -213,3 +185,24 @@ async def test_objects_that_were_removed_are_forgotten_by_ended_retries_too(data
         assert await here.ledger.objects.deleted([]) == 0
         row = await row_of(database, job.job_id)
         assert (row["object"], row["bucket"], row["object_key"]) == (None, None, None)
+
+
+async def test_an_object_that_the_store_refused_to_remove_comes_after_all_others(database: str) -> None:
+    async with replica(database) as here:
+        objects, job_id = here.ledger.objects, old_id(here.ledger)
+        job = await stored(here.ledger, make_job(here.ledger, "billing", "risk", job_id=job_id, body=b"", stored=FIRST))
+        await here.ledger.record(make_result(job.job_id, "billing", body=b"", stored=SECOND))
+        await here.ledger.record(make_result(job.job_id, "risk"))
+        for message in here.taker.messages:
+            await here.ledger.finish(make_end(message))
+        await older(database, 14 * HOUR)
+        (refused,) = await objects.over(RETENTION, 1)
+        await objects.put_off([refused])
+        (other,) = await objects.over(RETENTION, 1)
+        assert {refused.stored, other.stored} == {FIRST, SECOND}
+        async with connection(database) as direct:
+            await direct.execute("UPDATE stored_object SET doomed_at = doomed_at - interval '11 minutes'")
+            assert await objects.over(RETENTION) == [other]
+            await direct.execute("UPDATE stored_object SET doomed_at = doomed_at - interval '6 hours'")
+        assert refused in await objects.over(RETENTION)
+        await objects.put_off([])

@@ -88,6 +88,18 @@ async def test_what_is_deleted_is_gone_and_deleting_again_is_no_error(store: Obj
     assert await keys_of(store) == []
 
 
+async def test_an_object_that_cannot_be_deleted_keeps_no_other(store: ObjectStore) -> None:
+    first, second = await put(store), await put(store)
+    refused = StoredObject("no-such-bucket", "key", 1, b"", 1, b"", None, "")
+    before, error, after = await store.delete_each([first, refused, second])
+    assert (before, after) == (None, None)
+    assert isinstance(error, OffloadRefused)
+    assert error.code == "NoSuchBucket"
+    assert await keys_of(store) == []
+    with pytest.raises(OffloadRefused):
+        await store.delete([refused])
+
+
 async def test_the_objects_of_a_job_are_found_by_its_prefix(store: ObjectStore) -> None:
     job = uuid7()
     mine = [await store.put(b"x", job, service, content_type=None, coding=None) for service in ("a", "b")]

@@ -112,6 +112,15 @@ async def test_no_process_promises_what_another_may_still_take_back(age: float, 
         assert (await other.accept(BILLING, idempotency_key="k")).answer.headers["idempotency-replayed"] == "true"
 
 
+async def test_a_job_whose_service_is_not_waited_for_is_promised_at_once() -> None:
+    bench = Bench(commit_timeout=5.0)
+    first = await bench.accept(BILLING, wait=0, idempotency_key="k")
+    other = elsewhere(bench, first, age=0.0, status="invoking")
+    service = make_service_view(status="invoking", completion="response")
+    other.ledger.views[first.job_id] = make_job_view(job_id=first.job_id, services=(service,))
+    assert (await other.accept(BILLING, idempotency_key="k")).answer.status == 202
+
+
 async def test_a_key_is_answered_everywhere_when_its_first_caller_must_have_his_answer() -> None:
     bench = Bench(commit_timeout=5.0)
     first = await bench.accept(BILLING, wait=0, idempotency_key="k")

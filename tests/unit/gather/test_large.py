@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
-from sidecar.gather.large import Comparison, LargeCallbacks, Ledger, may_be_repeated, offered_name
+from sidecar.gather.large import Arrival, Compared, Comparison, LargeCallbacks, Ledger, may_be_repeated, offered_name
 from sidecar.model.delivery import Part
-from sidecar.model.errors import LedgerUnavailable
+from sidecar.model.errors import LedgerUnavailable, ProblemError
 from sidecar.model.outcome import MessageKind, Recorded, ResultStatus, Verdict
+from sidecar.model.route import ServiceCall
 from sidecar.model.shape import Shape, Shapes
 from sidecar.model.stored import StoredObject
 from sidecar.offload.bodies import Bodies
-from tests.unit.builders import JOB, NOW, make_stored
+from tests.unit.builders import JOB, NOW, make_call, make_stored
 
 MINE = make_stored()
 ANOTHERS = replace(MINE, key="sidecar/another")
@@ -103,3 +105,68 @@ async def test_a_comparison_tells_the_digest_of_what_it_was_given() -> None:
 
 def test_each_token_names_an_upload_of_its_own() -> None:
     assert offered_name("p1") == offered_name("p1") != offered_name("p2")
+
+
+class Opened:
+    """An upload, and where it was opened."""
+
+    by_route = False
+
+    def __init__(self) -> None:
+        self.aborted = False
+
+    def open(self, job_id: UUID, service: str, **_: Any) -> "Opened":
+        assert (job_id, service) == (JOB, "billing")
+        return self
+
+    async def abort(self) -> None:
+        self.aborted = True
+
+    async def adopt(self, job_id: UUID, service: str, *, random: str, route: str | None) -> StoredObject | None:
+        """Nothing was uploaded."""
+
+
+class Waiting:
+    """A ledger with an invocation that is open, unless something stands."""
+
+    def __init__(self, standing: Recorded | None = None) -> None:
+        self.ended: list[datetime] = []
+        self._standing = standing
+
+    async def receiving(self, job_id: UUID, service: str, *, seconds: float) -> datetime | Recorded:
+        assert (job_id, service, seconds) == (JOB, "billing", 60.0)
+        return NOW
+
+    async def receiving_ended(self, job_id: UUID, service: str, *, until: datetime) -> None:
+        assert (job_id, service) == (JOB, "billing")
+        self.ended.append(until)
+
+    async def standing(self, job_id: UUID, service: str) -> Recorded | None:
+        assert (job_id, service) == (JOB, "billing")
+        return self._standing
+
+    async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
+        assert (job_id, service) == (JOB, "billing")
+        return make_call(offer_upload=True)
+
+
+def make_large(ledger: Waiting, bodies: Opened) -> LargeCallbacks:
+    return LargeCallbacks(cast("Ledger", ledger), cast("Bodies", bodies), shapes=Shapes(Shape(9)), longest=60.0)
+
+
+async def test_a_callback_that_breaks_off_gives_up_the_hold_that_it_was_given() -> None:
+    ledger, bodies = Waiting(), Opened()
+    arrival = await make_large(ledger, bodies).begin(JOB, "billing", headers=[])
+    assert isinstance(arrival, Arrival)
+    assert ledger.ended == []
+    await arrival.abort()
+    assert (bodies.aborted, ledger.ended) == (True, [NOW])
+
+
+async def test_an_upload_that_is_missing_is_compared_with_what_stands() -> None:
+    standing = Recorded(Verdict.OTHER, "result", NOW, b"digest")
+    large = make_large(Waiting(standing), Opened())
+    assert await large.adopt(JOB, "billing", token="p1") == Compared(b"", 0, standing)
+    with pytest.raises(ProblemError) as caught:
+        await make_large(Waiting(), Opened()).adopt(JOB, "billing", token="p1")
+    assert caught.value.problem.code == "upload_missing"

@@ -1,21 +1,28 @@
+import asyncio
+from dataclasses import replace
+from typing import cast
 from uuid import UUID
 
 import pytest
 
+from sidecar.gather.large import Compared, LargeCallbacks
 from sidecar.gather.stage import Gather, problem_of
 from sidecar.model.callback_token import CallbackTokens, TokenKind
 from sidecar.model.errors import LedgerError, LedgerRejected, LedgerUnavailable, ProblemError
-from sidecar.model.outcome import Outcome, Recorded, ResultStatus, Verdict
+from sidecar.model.outcome import Outcome, Recorded, ResultStatus, Verdict, stored_digest
 from sidecar.model.route import FailedWhen, ServiceCall
+from sidecar.model.stored import StoredObject
 from sidecar.telemetry.metrics import Metrics
-from tests.unit.builders import JOB, NOW, Lines, make_call
+from tests.unit.builders import JOB, NOW, Lines, make_call, make_stored
 
 TOKENS = CallbackTokens([b"secret"])
 TOKEN = TOKENS.make(JOB, "billing", TokenKind.PLAIN)
+STORED = make_stored()
+UPLOADED = replace(STORED, sha256=b"")  # nobody here read it
 
 
 class Ledger:
-    def __init__(self, answer: Recorded | LedgerError, call: ServiceCall | None = None) -> None:
+    def __init__(self, answer: Recorded | LedgerError, call: ServiceCall | BaseException | None = None) -> None:
         self.outcomes: list[Outcome] = []
         self.asked = 0
         self._answer = answer
@@ -30,17 +37,46 @@ class Ledger:
     async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
         assert (job_id, service) == (JOB, "billing")
         self.asked += 1
+        if isinstance(self._call, BaseException):
+            raise self._call
         return self._call
+
+
+class Large:
+    """Where large bodies go: what was adopted, and what was removed again."""
+
+    def __init__(self, adopted: StoredObject | Compared) -> None:
+        self.dropped: list[StoredObject] = []
+        self.offered: list[str] = []
+        self._adopted = adopted
+
+    async def adopt(self, job_id: UUID, service: str, *, token: str) -> StoredObject | Compared:
+        assert (job_id, service, token) == (JOB, "billing", TOKEN)
+        return self._adopted
+
+    async def drop(self, stored: StoredObject) -> None:
+        self.dropped.append(stored)
+
+    async def drop_loser(self, job_id: UUID, service: str, *, stored: StoredObject, recorded: Recorded) -> None:
+        assert (job_id, service) == (JOB, "billing")
+        if recorded.verdict is not Verdict.WON:
+            self.dropped.append(stored)
+
+    async def drop_offered(self, job_id: UUID, service: str, *, token: str) -> None:
+        assert (job_id, service) == (JOB, "billing")
+        self.offered.append(token)
 
 
 class Bench:
     def __init__(
         self,
         answer: Recorded | LedgerError | Verdict = Verdict.WON,
-        call: ServiceCall | None = None,
+        call: ServiceCall | BaseException | None = None,
         *,
         forgotten: bool = False,
+        adopted: StoredObject | Compared = STORED,
     ) -> None:
+        self.large = Large(adopted)
         self.ledger = Ledger(Recorded(answer) if isinstance(answer, Verdict) else answer, call)
         self.lines = Lines()
         self.gather = Gather(
@@ -49,10 +85,20 @@ class Bench:
             log=self.lines.log,
             metrics=Metrics(),
             forgotten=lambda job_id: forgotten and job_id == JOB,
+            large=cast("LargeCallbacks", self.large),
         )
 
-    async def receive(self, kind: TokenKind = TokenKind.PLAIN, body: bytes = b"{}") -> None:
+    async def receive(self, kind: TokenKind = TokenKind.PLAIN, body: bytes | StoredObject = b"{}") -> None:
         await self.gather.receive(JOB, "billing", kind=kind, headers=[(b"content-type", b"text/csv")], body=body)
+
+    async def uploaded(self) -> int:
+        """Say that the result was uploaded; the status of the answer."""
+        headers = [(b"x-result-status", b"uploaded")]
+        try:
+            await self.gather.receive(JOB, "billing", kind=TokenKind.PLAIN, headers=headers, body=b"", token=TOKEN)
+        except ProblemError as error:
+            return error.problem.status
+        return 202
 
 
 def test_a_genuine_address_names_its_job() -> None:
@@ -168,3 +214,56 @@ async def test_a_callback_of_a_job_that_is_kept_no_longer_is_unknown_and_asks_no
 async def test_an_outage_is_passed_on() -> None:
     with pytest.raises(LedgerUnavailable):
         await Bench(LedgerUnavailable("away")).receive()
+
+
+@pytest.mark.parametrize("fault", [LedgerUnavailable("away"), asyncio.CancelledError(), None])
+async def test_a_stored_body_whose_rule_cannot_be_looked_up_is_removed(fault: BaseException | None) -> None:
+    bench = Bench(call=fault)
+    with pytest.raises((LedgerUnavailable, asyncio.CancelledError, ProblemError)):
+        await bench.receive(TokenKind.RULED, STORED)
+    assert (bench.large.dropped, bench.ledger.outcomes) == ([STORED], [])
+
+
+async def test_a_stored_body_of_which_nobody_knows_whether_it_was_recorded_stays() -> None:
+    bench = Bench(LedgerUnavailable("away"), make_call())
+    with pytest.raises(LedgerUnavailable):
+        await bench.receive(TokenKind.RULED, STORED)
+    assert bench.large.dropped == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "removed"),
+    [
+        (Verdict.WON, 202, True),
+        (Verdict.SAME, 202, True),
+        (Verdict.OTHER, 409, True),
+        (Verdict.EXPIRED, 410, True),
+        (Verdict.UNKNOWN, 404, False),  # where it lay is known no more: it goes with its day
+        (Verdict.FENCED, 503, False),  # the repetition needs it
+    ],
+)
+async def test_what_was_uploaded_is_removed_once_its_callback_was_answered_for_good(
+    verdict: Verdict,
+    status: int,
+    removed: bool,  # noqa: FBT001
+) -> None:
+    bench = Bench(verdict, adopted=UPLOADED)
+    assert await bench.uploaded() == status
+    assert bench.large.offered == [TOKEN] * removed
+
+
+@pytest.mark.parametrize(
+    ("standing", "status"),
+    [
+        (Recorded(Verdict.OTHER, "result", NOW, stored_digest("succeeded", b"")), 202),
+        (Recorded(Verdict.OTHER, "result", NOW, stored_digest("failed", b"")), 409),
+        (Recorded(Verdict.OTHER, "result", NOW, stored_digest("succeeded", STORED.sha256)), 409),
+        (Recorded(Verdict.OTHER, "cancelled", NOW), 409),
+        (Recorded(Verdict.EXPIRED, "deadline", NOW), 410),
+        (Recorded(Verdict.UNKNOWN), 404),
+    ],
+)
+async def test_an_upload_that_was_taken_before_is_the_same_callback_again(standing: Recorded, status: int) -> None:
+    bench = Bench(adopted=Compared(b"", 0, standing))
+    assert await bench.uploaded() == status
+    assert bench.ledger.outcomes == []

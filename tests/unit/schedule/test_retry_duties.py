@@ -80,6 +80,11 @@ class Store:
         self._fail()
         self.deleted += objects
 
+    async def delete_each(self, objects: Sequence[StoredObject]) -> list[OffloadError | None]:
+        answers = [self._faults.pop(0) if self._faults else None for _ in objects]
+        self.deleted += [stored for stored, answer in zip(objects, answers, strict=True) if answer is None]
+        return answers
+
 
 class Objects:
     """The ledger's side of both duties."""
@@ -90,6 +95,7 @@ class Objects:
         self.doomed = [KnownObject(JOB, "billing", make_stored(body).dump()) for body in bodies]
         self.named: list[bytes] = []
         self.forgotten: list[KnownObject] = []
+        self.later: list[KnownObject] = []
         self._wanted = wanted
 
     async def unmoved(self, limit: int = 100) -> Sequence[Unmoved]:
@@ -107,6 +113,9 @@ class Objects:
     async def deleted(self, objects: Sequence[KnownObject]) -> int:
         self.forgotten += objects
         return len(objects)
+
+    async def put_off(self, objects: Sequence[KnownObject]) -> None:
+        self.later += objects
 
 
 def offload(objects: Objects, store: Store, lines: Lines) -> Offload:
@@ -159,9 +168,25 @@ async def test_objects_that_are_over_are_removed_before_they_are_forgotten() -> 
     assert not await prune(Objects(), store, lines).run_once()
 
 
-@pytest.mark.parametrize("fault", [OffloadUnavailable("away"), REFUSED])
-async def test_an_object_that_could_not_be_removed_is_not_forgotten(fault: OffloadError) -> None:
+async def test_an_object_that_the_store_is_away_for_is_not_forgotten_and_comes_again() -> None:
+    objects, lines = Objects(b"1", b"2"), Lines()
+    assert not await prune(objects, Store(OffloadUnavailable("away")), lines).run_once()
+    assert (objects.forgotten, objects.later) == (objects.doomed[1:], [])
+    assert lines.names() == ["store.unavailable", "objects.deleted"]
+
+
+async def test_an_object_that_the_store_refuses_to_remove_keeps_no_other() -> None:
+    objects, store, lines = Objects(b"1", b"2", b"3", b"4"), Store(None, REFUSED, REFUSED), Lines()
+    assert await prune(objects, store, lines).run_once()
+    assert objects.forgotten == [objects.doomed[0], objects.doomed[3]]
+    assert objects.later == objects.doomed[1:3]
+    told, deleted = lines.events()
+    assert (told["event"], told["bucket"], told["error"], told["objects"]) == ("store.unavailable", "results", "no", 2)
+    assert (deleted["event"], deleted["objects"]) == ("objects.deleted", 2)
+
+
+async def test_a_batch_that_the_store_refuses_whole_lets_the_next_one_come() -> None:
     objects, lines = Objects(b"1"), Lines()
-    assert not await prune(objects, Store(fault), lines).run_once()
-    assert objects.forgotten == []
+    assert await prune(objects, Store(REFUSED), lines).run_once()
+    assert (objects.forgotten, objects.later) == ([], objects.doomed)
     assert lines.names() == ["store.unavailable"]
