@@ -110,7 +110,7 @@ class Duties:
         kept = settings.retention
         lost_after = RECONCILE_AFTER * settings.database.statement_timeout
         days_ahead = max(1, round(kept.partitions_ahead / DAY))
-        self.reinvoke = every(scan, "reinvoke", Claim(InvocationSource(ledger), fanout))
+        self.reinvoke = every(scan, "reinvoke", Claim(InvocationSource(ledger), fanout, gate=fanout.places))
         self.redeliver = every(scan, "redeliver", Claim(DeliverySource(ledger), deliver, gate=deliver.places))
         self.retry = every(scan, "retry", Claim(RetrySource(ledger), deliver, gate=deliver.places))
         self.claims = (self.reinvoke, self.redeliver, self.retry)

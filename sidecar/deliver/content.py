@@ -33,6 +33,10 @@ class Content:
     held: int = 0
 
 
+class UploadsBusy(OffloadUnavailable):
+    """As many uploads to that host, or in all, are under way as may be: the message waits without an attempt."""
+
+
 class Parts(Protocol):
     """What an aggregate is made of."""
 

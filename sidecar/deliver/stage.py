@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sidecar.deliver.content import Content, Contents, Message
+from sidecar.deliver.content import Content, Contents, Message, UploadsBusy
 from sidecar.deliver.decide import PutOff, Rejected, Silent
 from sidecar.deliver.ends import Attempt, ended, put_off
 from sidecar.deliver.exchange import PUT_OFF, Exchange, Users
@@ -155,6 +155,10 @@ class Deliver:
             return
         try:
             content = await self._contents.of(message)
+        except UploadsBusy:
+            busy = PutOff(OwnReason.CONNECTIONS_BUSY, 5 * PUT_OFF)
+            self._put_off(message, busy)
+            await self._end(message, busy)
         except LedgerError as error:  # nothing is known to be wrong with the message itself
             self._unstored(message, error)
             await self._end(message, PutOff(OwnReason.LEDGER_UNAVAILABLE, PUT_OFF))

@@ -2,15 +2,17 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from typing import Protocol
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import aiohttp
 
-from sidecar.deliver.content import Message, content_type
+from sidecar.deliver.content import Message, UploadsBusy, content_type
 from sidecar.model.delivery import Part
 from sidecar.model.egress import Refusal
 from sidecar.model.errors import LedgerError
@@ -22,6 +24,12 @@ from sidecar.model.whole_aggregate import size_of, whole_aggregate
 from sidecar.offload.bodies import Bodies
 from sidecar.offload.forward import Failed, Obstacle, Uploaded, forward, put_pieces
 from sidecar.outbound.egress import Guarded
+
+UPLOADS = 50
+"""Uploads under way in all: each holds a place of ``webhook.concurrency.total``, for minutes if it is slow."""
+
+UPLOADS_PER_HOST = 10
+"""Uploads under way to one host, because callers choose the paths."""
 
 
 class Names(Protocol):
@@ -63,6 +71,7 @@ class MessageStore:
         self._uploads = uploads
         self._guarded = guarded
         self._upload_timeout = upload_timeout
+        self._under_way: Counter[str] = Counter()  # uploads, by host
 
     async def link(self, stored: StoredObject) -> Mapping[str, str]:
         """Sign a fresh download link.
@@ -108,6 +117,7 @@ class MessageStore:
 
         Raises:
             OffloadError: Our own store failed.
+            UploadsBusy: Enough uploads are under way.
         """
         if message.uploaded is not None:
             return Handed.load(message.uploaded)
@@ -129,6 +139,7 @@ class MessageStore:
 
         Raises:
             OffloadError: Our own store failed.
+            UploadsBusy: Enough uploads are under way.
         """
         if message.uploaded is not None:
             return Handed.load(message.uploaded)
@@ -161,8 +172,22 @@ class MessageStore:
         return await self._remembered(message, result, size=size, sha256=digest.hexdigest())
 
     async def _put(self, message: Message, put: Callable[[], Awaitable[Uploaded | Failed]]) -> Uploaded | Failed:
-        result = await self._guarded.run(message.upload_url or "", put)
+        url = message.upload_url or ""
+        with self._place(urlsplit(url).hostname or ""):
+            result = await self._guarded.run(url, put)
         return Failed(Obstacle.NOT_ALLOWED) if isinstance(result, Refusal) else result
+
+    @contextmanager
+    def _place(self, host: str) -> Iterator[None]:
+        if self._under_way[host] >= UPLOADS_PER_HOST or self._under_way.total() >= UPLOADS:
+            raise UploadsBusy("as many uploads to the callers' upload-urls are under way as may be")
+        self._under_way[host] += 1
+        try:
+            yield
+        finally:
+            self._under_way[host] -= 1
+            if not self._under_way[host]:
+                del self._under_way[host]
 
     async def _remembered(
         self, message: Message, result: Uploaded | Failed, *, size: int = 0, sha256: str = ""

@@ -1,5 +1,6 @@
 """Large bodies around one call: a request that is read from the store, a response that is stored as it comes."""
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
@@ -13,12 +14,15 @@ from sidecar.model.outcome import Outcome, Recorded, Verdict
 from sidecar.model.shape import Style
 from sidecar.model.stored import StoredObject
 from sidecar.offload.bodies import Bodies
-from sidecar.offload.errors import OffloadError
+from sidecar.offload.errors import OffloadError, OffloadUnavailable
 from sidecar.offload.upload import Upload
 from sidecar.outbound.requests import Failure, Reply
 
 PASSING = frozenset({408, 429, 502, 503, 504})
 """Statuses whose body is no result, whatever its size."""
+
+SILENT = 1.0
+"""Seconds that the store gives nothing, after which it is the one who held up a call that fails just then."""
 
 
 class Parts(Protocol):
@@ -32,14 +36,23 @@ class RequestBody:
     """A stored request body, as it was before it was stored; it may be read once for each attempt.
 
     Its last piece is given only after all of it was checked, so that no service takes a damaged body for a whole one.
+    While the store is awaited, the service therefore has not seen all of it.
     """
 
-    def __init__(self, bodies: Bodies, stored: StoredObject) -> None:
+    def __init__(self, bodies: Bodies, stored: StoredObject, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.size = stored.size
-        self.error: OffloadError | None = None
-        """Why the store did not give it."""
         self._bodies = bodies
         self._stored = stored
+        self._clock = clock
+        self._error: OffloadError | None = None
+        self._waits_since: float | None = None  # for the store; it stays when the call is broken off meanwhile
+
+    @property
+    def error(self) -> OffloadError | None:
+        """Why the store did not give it, also when it was still silent as the call ended."""
+        if self._error is None and self._waits_since is not None and self._clock() - self._waits_since >= SILENT:
+            return OffloadUnavailable("the store did not give the stored request in time")
+        return self._error
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the body.
@@ -48,15 +61,19 @@ class RequestBody:
             OffloadError: The store is away, or the object is not what it was.
         """
         held = b""
+        self._waits_since = self._clock()
         try:
             async with aclosing(self._bodies.store.read(self._stored)) as pieces:
                 async for piece in pieces:
+                    self._waits_since = None
                     if held:
                         yield held
                     held = piece
+                    self._waits_since = self._clock()
         except OffloadError as error:
-            self.error = error
+            self._error = error
             raise
+        self._waits_since = None
         if held:
             yield held
 

@@ -98,6 +98,17 @@ class Fanout:
         self.lanes.more_waits(service_key)  # it is going to wait in the ledger
         return False
 
+    async def places(self, service_key: str, free: int) -> int:
+        """Tell how many calls of a service may be claimed now, of so many that its lane could begin.
+
+        Once ``in_flight_bytes`` are used up that is one call of a service that has none here, and nothing of the
+        others: bodies of one service that hangs do not stop all services. So memory holds those bytes, what one claim
+        may bring (16 MiB or one row), and a body for each service.
+        """
+        if self._bytes < self._limits.in_flight_bytes:
+            return free
+        return min(free, 1) if self.lanes.empty(service_key) else 0
+
     def start(self, work: Sequence[Invocation]) -> None:
         """Take on committed invocations that this process owns."""
         for invocation in work:
@@ -170,6 +181,9 @@ class Fanout:
             marker=self._marker,
             upload_url=await self._upload_link(invocation) if call.offer_upload else None,
         )
+        if call.offer_upload and not self._ledger.may_act(invocation.worker):  # signing a link may take its time
+            await self._ledger.release(given_back(invocation, retry_in=1.0, attempted=False))
+            return
         await self._settle(invocation, await self._call(invocation, headers, timeout=min(call.timeout, left)))
 
     async def _upload_link(self, invocation: Invocation) -> str | None:

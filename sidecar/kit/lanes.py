@@ -71,8 +71,30 @@ class Lanes(Generic[K, T]):
 
     @property
     def spare(self) -> int:
-        """How many items all lanes together can start at once or soon."""
-        return max(0, 2 * self._total - self._running - self.queued)
+        """How many items all lanes together can start at once or soon.
+
+        What waits in a lane counts up to the lane's places: the backlog of one key is nobody else's.
+        """
+        waiting = sum(min(len(lane.queue), self._places(key)) for key, lane in self._lanes.items() if lane.queue)
+        return max(0, 2 * self._total - self._running - waiting)
+
+    @property
+    def newcomers(self) -> int:
+        """How many lanes that are ``idle`` may be given an item although nothing is spare, so that they get a turn.
+
+        None once there are two lanes for each place of the total.
+        """
+        return max(0, 2 * self._total - len(self._lanes))
+
+    def idle(self, key: K) -> bool:
+        """Tell whether a lane has nothing waiting, and could begin something if a place of the total were free."""
+        lane = self._lanes.get(key)
+        running = 0 if lane is None else lane.running
+        return running < self._places(key) and (lane is None or not lane.queue)
+
+    def empty(self, key: K) -> bool:
+        """Tell whether nothing of a lane runs or waits."""
+        return key not in self._lanes
 
     def full_keys(self) -> list[K]:
         """Name the lanes that should be given nothing more; each is marked as having work elsewhere."""

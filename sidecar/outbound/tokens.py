@@ -74,6 +74,7 @@ class TokenSource:
         self._spacing = spacing
         self._clock = clock
         self._token: Token | None = None
+        self._refused: Token | None = None
         self._flight: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._trouble: NotGranted | None = None
@@ -98,17 +99,19 @@ class TokenSource:
         return token
 
     async def renewed(self, refused: Token) -> Token | Unready:
-        """Return another token than the one that was refused, which is forgotten if it is still the one in use."""
+        """Return another token than the one that was refused; wait until one may be fetched.
+
+        Until then the others use it on: one webhook that answers 401 for reasons of its own takes it from nobody.
+        """
         if self._token is refused:
-            self._token = None
-        token = self._fresh()
-        if token is not None:
+            self._refused = refused
+        if (token := self._other_than(refused)) is not None:
             return token
         if self._trouble is None and self._flight is None and (pause := self._not_before - self._clock()) > 0:
             if self._waiting >= MOST_WAITING:
                 return Unready(OwnReason.RENEWING, pause)
             await self._wait(asyncio.sleep(pause + _TIMERS))
-        return self._fresh() or await self._fetched()
+        return self._other_than(refused) or await self._fetched()
 
     async def close(self) -> None:
         """End a flight under way."""
@@ -117,15 +120,22 @@ class TokenSource:
             await asyncio.wait([self._flight])
 
     def _fresh(self) -> Token | None:
-        token = self._token
-        return token if token is not None and self._clock() < token.expires_at else None
+        """Tell the token that may be used: a refused one only until another may be fetched."""
+        token, now = self._token, self._clock()
+        if token is None or now >= token.expires_at:
+            return None
+        return None if token is self._refused and now >= self._not_before else token
+
+    def _other_than(self, refused: Token) -> Token | None:
+        token = self._fresh()
+        return None if token is refused else token
 
     async def _fetched(self) -> Token | Unready:
-        self._token = None  # it is over
+        if self._flight is None and (pause := self._not_before - self._clock()) > 0:
+            reason = OwnReason.RENEWING if self._trouble is None else self._trouble.reason
+            return Unready(reason, pause)
+        self._token = None  # it is over, or was refused
         if self._flight is None:
-            if (pause := self._not_before - self._clock()) > 0:
-                reason = OwnReason.RENEWING if self._trouble is None else self._trouble.reason
-                return Unready(reason, pause)
             self._launch()
         flight = self._flight
         if self._waiting >= MOST_WAITING or flight is None:

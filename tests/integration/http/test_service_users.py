@@ -80,6 +80,23 @@ async def test_a_revoked_token_is_renewed_once_for_all_messages(site: Site) -> N
     assert len(site.key_manager.issued) == 2
 
 
+async def test_a_webhook_that_answers_401_takes_the_token_from_no_other(site: Site) -> None:
+    exchange, users = site.exchange({"type": "oauth2_client_credentials"})
+    site.webhooks.checks = {"/crm/1.0/bad": lambda _: 401, **site.webhooks.checks}  # the first that fits counts
+    refused = asyncio.create_task(post(exchange, f"{site.webhooks.url}/crm/1.0/bad"))
+    await ask_until(lambda: visited(site, "/crm/1.0/bad"), "the webhook has refused the token")
+    for _ in range(3):
+        assert outcome(await post(exchange, f"{site.webhooks.url}/crm/1.0/x")) == Delivered(204)
+    assert not users.blocked(f"{site.webhooks.url}/crm/1.0/x")
+    assert (refused.done(), len(site.key_manager.issued)) == (False, 1)
+    refused.cancel()
+    await asyncio.gather(refused, return_exceptions=True)
+
+
+async def visited(site: Site, path: str) -> bool:
+    return any(visit.message.path == path for visit in site.webhooks.visits)
+
+
 async def test_a_token_that_is_over_is_not_shown_any_more(site: Site) -> None:
     site.key_manager.lifetime = 3
     exchange, _ = site.exchange({"type": "oauth2_client_credentials"})

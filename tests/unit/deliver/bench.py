@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sidecar.deliver.content import Contents, Message
+from sidecar.deliver.content import Contents, Message, UploadsBusy
 from sidecar.deliver.decide import SilenceRule
 from sidecar.deliver.exchange import Exchange, Send, Users
 from sidecar.deliver.health import EndpointHealth
@@ -70,6 +70,7 @@ class Store:
 
     def __init__(self) -> None:
         self.away = False
+        self.busy = False
         self.kept: list[Message | Part] = []
         self.handed = Handed(url="https://caller.example/put", etag="e-9")
         self.put: list[Message] = []
@@ -94,6 +95,8 @@ class Store:
 
     async def hand_over(self, stored: StoredObject, message: Message) -> Handed:  # noqa: ARG002 - a protocol
         self._there()
+        if self.busy:
+            raise UploadsBusy("busy")
         self.put.append(message)
         return self.handed
 

@@ -59,6 +59,15 @@ async def test_nothing_is_sent_while_this_worker_may_be_thought_dead() -> None:
     assert bench.ledger.ends == [end(DeliveryState.OPEN, reason="not_alive", retry_in=1.0, attempted=False)]
 
 
+async def test_a_message_whose_upload_finds_no_place_is_put_off_without_an_attempt() -> None:
+    store = Store()
+    store.busy = True
+    bench = Bench(store=store)
+    await bench.handle(make_delivery(stored=make_stored(b"x" * 2000).dump(), body=b"", upload_url="https://own/put"))
+    assert bench.sent == []
+    assert bench.ledger.ends == [end(DeliveryState.OPEN, reason="connections_busy", retry_in=5.0, attempted=False)]
+
+
 async def test_an_aggregate_is_rendered_when_it_is_sent() -> None:
     bench = Bench()
     await bench.handle(make_delivery(service="", kind=MessageKind.AGGREGATE, headers=b"", body=b""))

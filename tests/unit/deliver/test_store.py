@@ -1,18 +1,22 @@
 """Small bodies that are stored so that they can be linked: each object has a name in the ledger, or is removed."""
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
 
 import aiohttp
 import pytest
 
-from sidecar.deliver.store import MessageStore
+from sidecar.deliver.content import UploadsBusy
+from sidecar.deliver.store import UPLOADS, UPLOADS_PER_HOST, MessageStore
 from sidecar.model.errors import LedgerUnavailable
 from sidecar.model.handed import Handed
 from sidecar.model.shape import Shape, Shapes
 from sidecar.model.stored import StoredObject
 from sidecar.offload.bodies import Bodies
+from sidecar.offload.errors import OffloadRefused
 from sidecar.outbound.egress import Guarded, make_egress
 from tests.unit.builders import JOB, make_retry, make_stored
 from tests.unit.settings.builders import make_settings
@@ -27,6 +31,8 @@ class Bucket:
     def __init__(self) -> None:
         self.puts: list[dict[str, Any]] = []
         self.deleted: list[StoredObject] = []
+        self.reading = 0
+        self.gate = asyncio.Event()
 
     @property
     def store(self) -> "Bucket":
@@ -40,6 +46,15 @@ class Bucket:
         assert stored == MADE
         for piece in (BODY[:7], BODY[7:8], BODY[8:]):
             yield piece
+
+    @asynccontextmanager
+    async def read_raw(self, _: StoredObject) -> AsyncIterator[None]:
+        """Hold an upload up until the gate opens, and let it fail then."""
+        self.reading += 1
+        await self.gate.wait()
+        self.reading -= 1
+        raise OffloadRefused("gone", code="NoSuchKey")
+        yield
 
     async def delete(self, objects: Sequence[StoredObject]) -> None:
         self.deleted += objects
@@ -99,3 +114,58 @@ async def test_a_second_copy_is_removed_in_favour_of_the_first() -> None:
 async def test_what_cannot_be_named_is_not_linked() -> None:
     with pytest.raises(LedgerUnavailable):
         await message_store(Bucket(), Names(LedgerUnavailable("away"))).keep(make_retry())
+
+
+class Uploads:
+    """Uploads under way that are all held up."""
+
+    def __init__(self) -> None:
+        self.bucket = Bucket()
+        self.store = message_store(self.bucket, Names(MADE))
+        self.tasks: list[asyncio.Task[Handed]] = []
+
+    async def begin(self, count: int, host: str) -> None:
+        for number in range(count):
+            message = make_retry(upload_url=f"https://{host}/results/{number}")
+            self.tasks.append(asyncio.create_task(self.store.hand_over(MADE, message)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def end(self) -> list[Handed | BaseException]:
+        self.bucket.gate.set()
+        return await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def test_a_slow_host_takes_a_few_uploads_and_the_others_are_put_off() -> None:
+    uploads = Uploads()
+    await uploads.begin(UPLOADS_PER_HOST, "slow.example")
+    for same in ("slow.example", "SLOW.example:443"):
+        with pytest.raises(UploadsBusy):
+            await uploads.store.hand_over(MADE, make_retry(upload_url=f"https://{same}/results/more"))
+    await uploads.begin(1, "other.example")
+    assert uploads.bucket.reading == UPLOADS_PER_HOST + 1
+    ends = await uploads.end()
+    assert not any(isinstance(end, UploadsBusy) for end in ends)
+    await uploads.begin(UPLOADS_PER_HOST, "slow.example")  # their places are free again
+    assert not any(isinstance(end, UploadsBusy) for end in await uploads.end())
+
+
+async def test_all_uploads_together_leave_places_for_messages() -> None:
+    uploads = Uploads()
+    for number in range(UPLOADS):
+        await uploads.begin(1, f"host-{number}.example")
+    with pytest.raises(UploadsBusy):
+        await uploads.store.hand_over(MADE, make_retry(upload_url="https://one-more.example/results"))
+    with pytest.raises(UploadsBusy):
+        await uploads.store.hand_over_aggregate(make_retry(upload_url="https://one-more.example/results"), [])
+    assert uploads.bucket.reading == UPLOADS
+    await uploads.end()
+
+
+async def test_what_was_put_before_is_told_however_many_uploads_are_under_way() -> None:
+    uploads = Uploads()
+    await uploads.begin(UPLOADS_PER_HOST, "slow.example")
+    before = Handed(url="https://slow.example/results", etag="e-1")
+    message = make_retry(upload_url="https://slow.example/results", uploaded=before.dump())
+    assert await uploads.store.hand_over(MADE, message) == before
+    await uploads.end()

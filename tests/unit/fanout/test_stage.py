@@ -218,6 +218,23 @@ async def test_room_is_bounded_by_places_and_by_bytes_and_called_for() -> None:
     assert bench.fanout.has_room(key, 10)
 
 
+async def test_claims_stop_when_the_bytes_are_used_up_but_for_one_call_of_a_service_that_has_none_here() -> None:
+    bench = Bench(per_service=2, in_flight_bytes=10)
+    bench.gate = asyncio.Event()
+    key, other = make_call().service_key, "http://stock:9000"
+    assert await bench.fanout.places(key, 2) == 2
+    bench.fanout.start([make_invocation(body=b"12345")])
+    assert await bench.fanout.places(key, 1) == 1
+    bench.fanout.start([make_invocation(body=b"12345")])
+    assert [await bench.fanout.places(name, 2) for name in (key, other)] == [0, 1]
+    assert await bench.fanout.places(other, 0) == 0
+    bench.fanout.start([make_invocation(body=b"1", call=make_call(service_key=other))])
+    assert await bench.fanout.places(other, 2) == 0  # one is enough
+    bench.gate.set()
+    await bench.fanout.lanes.drain(10)
+    assert await bench.fanout.places(key, 2) == 2
+
+
 async def test_what_was_not_begun_is_given_back_untried() -> None:
     bench = Bench(per_service=1)
     bench.gate = asyncio.Event()

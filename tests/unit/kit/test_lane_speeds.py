@@ -43,6 +43,17 @@ async def test_what_waited_begins_when_the_lane_is_woken_and_no_more_than_its_sp
     assert not bench.lanes._lanes
 
 
+async def test_what_waits_in_a_lane_without_speed_takes_no_spare_room() -> None:
+    bench = Speeds(per_key=4, total=9)
+    bench.speeds["away"] = 0
+    await bench.put("away", 3)
+    assert bench.lanes.spare == 18
+    assert not bench.lanes.idle("away")
+    bench.speeds["nothing here"] = 0
+    assert not bench.lanes.idle("nothing here")
+    assert len(bench.lanes.take_lane("away")) == 3
+
+
 async def test_what_arrives_after_the_lane_has_its_speed_back_takes_the_others_along() -> None:
     bench = Speeds()
     bench.speeds["a"] = 0

@@ -112,6 +112,39 @@ async def test_free_counts_places_and_one_more_for_each_of_them() -> None:
     await bench.end_all()
 
 
+async def test_the_backlog_of_one_lane_takes_no_more_of_the_spare_room_than_its_places() -> None:
+    bench = Bench(per_key=2, total=9)
+    assert bench.lanes.spare == 18
+    await bench.put("a", 50)
+    assert bench.lanes.spare == 18 - 2 - 2
+    await bench.put("b", 3)
+    assert bench.lanes.spare == 14 - 2 - 1
+    await bench.end_all()
+
+
+async def test_a_lane_that_could_begin_and_has_nothing_waiting_is_idle() -> None:
+    bench = Bench(per_key=2, total=3)
+    assert bench.lanes.idle("a")
+    assert bench.lanes.empty("a")
+    await bench.put("a")
+    assert bench.lanes.idle("a")
+    assert not bench.lanes.empty("a")
+    await bench.put("a")
+    assert not bench.lanes.idle("a")  # all its places are taken
+    await bench.put("b", 2)
+    assert not bench.lanes.idle("b")  # one runs, one waits for a place of the total
+    await bench.end_all()
+
+
+async def test_room_for_newcomers_ends_with_two_lanes_for_each_place_of_the_total() -> None:
+    bench = Bench(per_key=1, total=2)
+    for number in range(6):
+        assert bench.lanes.newcomers == max(0, 4 - number)
+        await bench.put(f"{number}", 9)
+    await bench.end_all()
+    assert bench.lanes.newcomers == 4
+
+
 async def test_taking_the_queue_leaves_what_runs_and_keeps_the_lanes_usable() -> None:
     bench = Bench(per_key=1, total=2)
     for key in "abc":

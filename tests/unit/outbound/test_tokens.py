@@ -177,18 +177,63 @@ async def test_tokens_refused_one_after_the_other_are_fetched_at_the_spacing() -
     assert loop.time() - began >= 4 * 0.05  # never more than one at a time
 
 
-async def test_while_the_next_token_may_not_be_fetched_others_are_put_off(server: Server, source: TokenSource) -> None:
+async def test_until_another_token_may_be_fetched_the_others_use_the_one_that_one_webhook_refused(
+    server: Server, source: TokenSource
+) -> None:
     refused = await a_token(source)
     server.now += 4
     waits = asyncio.create_task(source.renewed(refused))
     await settle()
-    assert source.blocked
-    assert await source.token() == Unready(OwnReason.RENEWING, 6.0)
+    assert (waits.done(), source.blocked, await value(source), server.fetches) == (False, False, "token-1", 1)
     waits.cancel()
     await asyncio.gather(waits, return_exceptions=True)
     server.now += 6
     assert not source.blocked
-    assert await value(source) == "token-2"
+    assert (await value(source), server.fetches) == ("token-2", 2)  # it may have been revoked
+
+
+async def test_a_webhook_that_refuses_each_token_takes_none_from_the_others() -> None:
+    server = Server()
+    loop = asyncio.get_running_loop()
+    source = TokenSource(server.fetch, told=server.told.append, spacing=0.05, clock=loop.time)
+    token = await a_token(source)
+    for _ in range(3):
+        waits = asyncio.create_task(source.renewed(token))
+        await settle()
+        assert (source.blocked, await a_token(source)) == (False, token)
+        renewed = await waits
+        assert isinstance(renewed, Token)
+        assert renewed is not token
+        token = renewed
+
+
+async def test_more_than_a_few_who_were_refused_do_not_wait_and_are_told_when_to_come(
+    server: Server, source: TokenSource
+) -> None:
+    refused = await a_token(source)
+    server.now += 4
+    waiting = [asyncio.create_task(source.renewed(refused)) for _ in range(MOST_WAITING)]
+    await settle()
+    assert await source.renewed(refused) == Unready(OwnReason.RENEWING, 6.0)
+    assert (source.blocked, await value(source)) == (False, "token-1")
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_refused_token_whose_renewal_fails_is_used_by_the_others_until_the_next_try(
+    server: Server, source: TokenSource
+) -> None:
+    refused = await a_token(source)
+    server.answers = [AWAY, AWAY]
+    server.now += 3545
+    await value(source)
+    await settle()
+    assert await source.renewed(refused) == Unready(OwnReason.KEY_MANAGER_AWAY, 10.0)
+    assert (source.blocked, await value(source), server.fetches) == (False, "token-1", 2)
+    server.now += 10
+    assert await source.token() == Unready(OwnReason.KEY_MANAGER_AWAY, 20.0)
+    assert (source.blocked, server.fetches) == (True, 3)
 
 
 async def test_failures_are_spaced_ever_further_and_told(server: Server, source: TokenSource) -> None:
