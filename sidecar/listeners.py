@@ -173,6 +173,7 @@ class Listeners:
             count=gateway.headers.count,
             total=gateway.headers.total,
             head_timeout=gateway.timeouts.headers,
+            write_timeout=gateway.timeouts.body_idle,
             connections=section.max_connections,
         )
         address = section.listen

@@ -108,7 +108,7 @@ class GatewayTimeouts(Section):
     headers: Annotated[Duration, lasting("10ms", "10m")] = 10 * SECOND
     """Longest time from the first moment to the end of the headers, a duration."""
     body_idle: Annotated[Duration, lasting("10ms", "10m")] = 30 * SECOND
-    """Longest pause between two pieces of a body, a duration."""
+    """Longest pause between two pieces of a body, and of a client in taking its answer, a duration."""
     body: Annotated[Duration, lasting("10ms", "24h")] = 5 * MINUTE
     """Longest time of one request body in all, a duration."""
 

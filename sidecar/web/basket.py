@@ -30,11 +30,13 @@ class Basket(Generic[T]):
     Args:
         threshold: Most bytes that stay in memory.
         beyond: Opens what takes larger bodies.
+        count: Is told the size of each piece before it is kept in memory, and may refuse it.
     """
 
-    def __init__(self, threshold: int, beyond: OpenSink[T] | None) -> None:
+    def __init__(self, threshold: int, beyond: OpenSink[T] | None, count: Callable[[int], None] | None = None) -> None:
         self._threshold = threshold
         self._beyond = beyond
+        self._count = count
         self._parts: list[bytes] = []
         self._size = 0
         self._sink: Sink[T] | None = None
@@ -53,6 +55,8 @@ class Basket(Generic[T]):
         if self._sink is not None:
             await self._sink.write(piece)
             return
+        if self._count is not None:
+            self._count(len(piece))
         self._parts.append(piece)
         self._size += len(piece)
         if self._size > self._threshold and self._beyond is not None:

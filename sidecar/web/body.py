@@ -2,7 +2,8 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Generic, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10
@@ -12,8 +13,8 @@ from sidecar.kit.budget import ByteBudget
 from sidecar.model.errors import ProblemError
 from sidecar.model.problems import Problem
 from sidecar.web.basket import Basket, OpenSink, Sink
+from sidecar.web.share import NO_ROOM, Share
 
-_NO_ROOM = Problem(503, "overloaded", "Too many bytes are under way; repeat in a second.", {"retry-after": "1"})
 _UNREADABLE = Problem(400, "body_unreadable", "The body ended before it was complete, or its framing is broken.")
 
 STREAM = 20 * 1024 * 1024
@@ -64,54 +65,57 @@ class BodyReader:
             request: The request.
             limit: Most bytes of this body, if that is less than the listener's limit.
             beyond: Where a body above the threshold goes; it is opened before the body is read, where
-                Content-Length tells its size.
+                its size is known by then.
 
         Raises:
             ProblemError: as :func:`read_body`, and 503 ``overloaded``.
         """
-        declared = request.content_length or 0
+        size, content = request.content_length, request.content
         most = self._limit if limit is None else min(self._limit, limit)
-        if declared > most:
-            raise _too_large(most)
         threshold = most if self._threshold is None else self._threshold
-        if declared > threshold and beyond is not None:
+        if size is None:
+            if not content.is_eof():
+                return await self._gather(request, most, threshold, beyond)
+            size = content.total_bytes  # all of it came together with the head
+        if size > most:
+            raise _too_large(most)
+        if size > threshold and beyond is not None:
             return await self._stream(request, most, beyond)
-        self._hold(self._budget, declared)
-        if beyond is not None:
-            beyond = _Counted(self._streams, beyond)
-        basket = Basket(threshold, beyond)
+        if not self._budget.take(size):
+            raise ProblemError(NO_ROOM)
         try:
-            body = await self._read(request, most, basket)
+            return await self._read(request, most, Basket(most, None))
         except BaseException:
-            self._budget.give(declared)
+            self._budget.give(size)
             raise
-        finally:
-            if isinstance(beyond, _Counted):
-                beyond.release()
-        if not isinstance(body, bytes):
-            self._budget.give(declared)
-        elif not declared:
-            self._hold(self._budget, len(body))
-        return body
 
     def done(self, body: object) -> None:
         """Let go of a body that was read."""
         if isinstance(body, bytes):
             self._budget.give(len(body))
 
+    async def _gather(
+        self, request: web.BaseRequest, most: int, threshold: int, beyond: OpenSink[T] | None
+    ) -> bytes | T:
+        """Read a body of unknown size: its pieces count as they come."""
+        memory, stream = Share(self._budget), Share(self._streams)
+        move = None if beyond is None else partial(_move, beyond, memory, stream)
+        try:
+            return await self._read(request, most, Basket(threshold, move, memory.take))
+        except BaseException:
+            memory.release()
+            raise
+        finally:
+            stream.release()
+
     async def _stream(self, request: web.BaseRequest, most: int, beyond: OpenSink[T]) -> bytes | T:
-        counted = _Counted(self._streams, beyond)
-        basket = Basket(0, counted)
+        stream = Share(self._streams)
+        basket = Basket(0, partial(_move, beyond, Share(self._budget), stream))
         try:
             await basket.open()
             return await self._read(request, most, basket)
         finally:
-            counted.release()
-
-    @staticmethod
-    def _hold(budget: ByteBudget, size: int) -> None:
-        if not budget.take(size):
-            raise ProblemError(_NO_ROOM)
+            stream.release()
 
     async def _read(self, request: web.BaseRequest, limit: int, basket: Basket[T]) -> bytes | T:
         if self._total_timeout is None or request.content.is_eof():
@@ -124,24 +128,11 @@ class BodyReader:
             raise ProblemError(Problem(408, "body_timeout", detail)) from error
 
 
-class _Counted(Generic[T]):
-    """Opens a sink where there is room for one more, and counts its memory until :meth:`release`."""
-
-    def __init__(self, budget: ByteBudget, beyond: OpenSink[T]) -> None:
-        self._budget = budget
-        self._beyond = beyond
-        self._held = 0
-
-    async def __call__(self) -> Sink[T]:
-        if not self._budget.take(STREAM):
-            raise ProblemError(_NO_ROOM)
-        self._held = STREAM
-        return await self._beyond()
-
-    def release(self) -> None:
-        """Count it no longer."""
-        held, self._held = self._held, 0
-        self._budget.give(held)
+async def _move(beyond: OpenSink[T], memory: Share, stream: Share) -> Sink[T]:
+    """Open a sink where there is room for one more; what the body holds in memory counts as part of that."""
+    stream.take(max(STREAM, memory.size))
+    memory.release()
+    return await beyond()
 
 
 async def read_body(

@@ -19,6 +19,7 @@ class Limits:
     line: int = 16 * 1024  # request target
     head_timeout: float = 10.0  # from connect, or from a head's first byte, to its end
     idle_timeout: float = 75.0  # between requests; longer than what gateways keep connections for
+    write_timeout: float = 30.0  # for a client that takes nothing of its answer
     connections: int = 4096  # open at once
 
 

@@ -70,9 +70,10 @@ class ProblemProtocol(InTurn):
         limits = home.limits
         super().__init__(
             manager,
+            write_timeout=limits.write_timeout,
             loop=loop,
             keepalive_timeout=limits.idle_timeout,
-            access_log=None,  # type: ignore[arg-type]  # how aiohttp itself spells "no access log"
+            access_log=None,
             max_line_size=limits.line,
             max_headers=limits.count,
             max_field_size=limits.field,

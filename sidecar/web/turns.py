@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.streams import StreamReader
-from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, RequestHandler, _ErrInfo
+from aiohttp.web_protocol import _PAYLOAD_ACCESS_ERROR, ERROR, _ErrInfo
+
+from sidecar.web.patience import Patient
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class InTurn(RequestHandler):
+class InTurn(Patient):
     """aiohttp's connection, with a round of its own. What it does to a request and when it ends are aiohttp's."""
 
     __slots__ = ()
@@ -44,6 +46,7 @@ class InTurn(RequestHandler):
             self._task_handler = None
             if self.transport is not None:
                 self.transport.close()
+                self._part(self.transport)
 
     async def _turn(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
         """Answer one request; true when another one may follow."""
