@@ -22,8 +22,7 @@ from sidecar.offload.store import ObjectStore
 from sidecar.operate.desk import operator_desk
 from sidecar.outbound.egress import make_egress
 from sidecar.outbound.service_users import ServiceUsers
-from sidecar.outbound.sessions import service_session, upload_session
-from sidecar.sending import make_users, open_webhooks
+from sidecar.sending import make_users, open_services, open_uploads, open_webhooks
 from sidecar.settings.root import Settings
 from sidecar.telemetry.events import Event
 from sidecar.telemetry.exposition import Exposition
@@ -195,9 +194,9 @@ class Sidecar:
             settings=self._settings,
             rules=self._rules,
             ledger=self._ledger,
-            services=self._open_services(),
-            webhooks=self._open_webhooks(),
-            uploads=self._open_uploads(),
+            services=self._keep_open("service connections", open_services(self._settings)),
+            webhooks=self._keep_open("webhook connections", open_webhooks(self._settings, self._egress)),
+            uploads=self._keep_open("upload connections", open_uploads(self._settings, self._egress)),
             users=self._make_users(),
             egress=self._egress,
             store=await self._open_store(),
@@ -208,20 +207,8 @@ class Sidecar:
         )
         return Stages(parts, on_duty_error=self._duty_failed)
 
-    def _open_services(self) -> aiohttp.ClientSession:
-        services = self._settings.services
-        session = service_session(
-            connect_timeout=services.timeouts.connect,
-            per_host=services.concurrency,
-            ca_file=services.ca_file,
-            proxy=services.proxy,
-        )
-        self._cleanups.add("service connections", session.close)
-        return session
-
-    def _open_webhooks(self) -> aiohttp.ClientSession:
-        session = open_webhooks(self._settings, self._egress)
-        self._cleanups.add("webhook connections", session.close)
+    def _keep_open(self, name: str, session: aiohttp.ClientSession) -> aiohttp.ClientSession:
+        self._cleanups.add(name, session.close)
         return session
 
     def _make_users(self) -> ServiceUsers:
@@ -229,17 +216,6 @@ class Sidecar:
         users = make_users(self._settings, self._egress, worker=worker, log=self._log, metrics=self._metrics)
         self._cleanups.add("service users", users.close)
         return users
-
-    def _open_uploads(self) -> aiohttp.ClientSession:
-        webhook = self._settings.webhook
-        session = upload_session(
-            connect_timeout=webhook.timeouts.connect,
-            ca_file=webhook.ca_file,
-            proxy=webhook.proxy,
-            dialling=self._egress.ways(connect_timeout=webhook.timeouts.connect),
-        )
-        self._cleanups.add("upload connections", session.close)
-        return session
 
     async def _open_store(self) -> ObjectStore | None:
         settings = self._settings.offload

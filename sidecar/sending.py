@@ -1,4 +1,4 @@
-"""How messages go out, made of the settings: for the stages, and for trying a webhook."""
+"""How calls and messages go out, made of the settings: for the stages, and for trying a webhook."""
 
 import ssl
 import time
@@ -14,7 +14,7 @@ from sidecar.outbound.egress import Egress, Guarded
 from sidecar.outbound.make_users import MAX_WEBHOOK_RESPONSE, Surroundings, make_service_users
 from sidecar.outbound.requests import send
 from sidecar.outbound.service_users import ServiceUsers
-from sidecar.outbound.sessions import webhook_session
+from sidecar.outbound.sessions import service_session, upload_session, webhook_session
 from sidecar.outbound.signing import Signatures
 from sidecar.settings.root import Settings
 from sidecar.telemetry.log import EventLog
@@ -31,6 +31,28 @@ def open_webhooks(settings: Settings, egress: Egress, tls: ssl.SSLContext | None
         total=webhook.concurrency.total,
         ca_file=webhook.ca_file,
         tls=tls,
+        proxy=webhook.proxy,
+        dialling=egress.ways(connect_timeout=webhook.timeouts.connect),
+    )
+
+
+def open_services(settings: Settings) -> aiohttp.ClientSession:
+    """Open the session to services."""
+    services = settings.services
+    return service_session(
+        connect_timeout=services.timeouts.connect,
+        per_host=services.concurrency,
+        ca_file=services.ca_file,
+        proxy=services.proxy,
+    )
+
+
+def open_uploads(settings: Settings, egress: Egress) -> aiohttp.ClientSession:
+    """Open the session to callers' own upload-urls."""
+    webhook = settings.webhook
+    return upload_session(
+        connect_timeout=webhook.timeouts.connect,
+        ca_file=webhook.ca_file,
         proxy=webhook.proxy,
         dialling=egress.ways(connect_timeout=webhook.timeouts.connect),
     )

@@ -84,9 +84,7 @@ class Replays:
         if view is None:
             detail = "The job of this idempotency-key is no longer kept; send a new key."
             raise ProblemError(Problem(422, "idempotency_key_reused", detail))
-        if view.state == "failed":  # every service has refused it just now, and its key is free again
-            raise ProblemError(IN_PROGRESS)
-        if self._may_be_taken_back(view):
+        if view.state == "failed" or self._may_be_taken_back(view):  # taken back just now: its key is free again
             raise ProblemError(IN_PROGRESS)
         return Accepted(replayed_answer(view, applied=request.preference.applied), view.job_id, first=False)
 

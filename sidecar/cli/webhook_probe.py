@@ -68,7 +68,7 @@ class WebhookProbe:
         try:
             url = parse_webhook_url(text)
         except ValueError as error:
-            self._fail("callback-url", f"{error}; requests with it get 403", "correct the callback-url")
+            self._fail("callback-url", f"{error}; requests with it get 400", "correct the callback-url")
             return self._found
         try:
             await self._ask(url)
@@ -94,7 +94,7 @@ class WebhookProbe:
     def _form(self, url: WebhookUrl) -> bool:
         if url.scheme == "http" and self._settings.webhook.require_https:
             remedy = "use https, or set webhook.require_https: false"
-            self._fail("callback-url", "it is http, and webhook.require_https is set; requests with it get 400", remedy)
+            self._fail("callback-url", "it is http, and webhook.require_https is set; requests with it get 403", remedy)
             return False
         self._ok("callback-url", f"usable; {url.scheme} to {url.host}, port {url.port}")
         return True

@@ -27,6 +27,7 @@ from sidecar.ledger.ownership import Ownership
 from sidecar.ledger.partitions import Partitions
 from sidecar.ledger.pool import LinkPool
 from sidecar.ledger.pulse import Pulse
+from sidecar.ledger.reading import Reading
 from sidecar.ledger.receiving import Receiving
 from sidecar.ledger.redrive import Redrive
 from sidecar.ledger.registry import Registry
@@ -38,19 +39,18 @@ from sidecar.ledger.stats import LedgerStats
 from sidecar.ledger.sweeps import Sweeps
 from sidecar.ledger.usage import UsageReader
 from sidecar.ledger.workers import BEAT_TIMEOUT, WorkerLife
-from sidecar.model.delivery import DeliveryEnd, DeliveryState, Part
+from sidecar.model.delivery import DeliveryEnd, DeliveryState
 from sidecar.model.errors import LedgerError, LedgerUnavailable, NotStored
 from sidecar.model.invocation import Release
-from sidecar.model.job import IdempotencyKey, JobView, KeyTaken, NewJob, Stored
+from sidecar.model.job import KeyTaken, NewJob, Stored
 from sidecar.model.outcome import Outcome, Recorded, Verdict
 from sidecar.model.retry import RetryEnd, RetryState
-from sidecar.model.route import ServiceCall
 
 MAX_DRIFT = 5.0  # seconds between two readings of the database's clock
 STOP_TIMEOUT = 10.0
 
 
-class Ledger(Duties, Receiving):
+class Ledger(Duties, Receiving, Reading):
     """Everything that is durable, and the hand-over of what was committed.
 
     Every call raises ``LedgerUnavailable`` while the database is away, at once when that is known. ``release``,
@@ -285,23 +285,6 @@ class Ledger(Duties, Receiving):
         """End an attempt of a retry, and tell where the retry is now; None when it was no longer ours."""
         return await self.retries.finish(end)
 
-    async def parts(self, job_id: UUID) -> list[Part]:
-        """Read the parts of an aggregate."""
-        return await self._jobs.parts(job_id)
-
-    async def job(self, job_id: UUID) -> JobView | None:
-        """Read a job as its owner may see it."""
-        await self._acknowledgements.tell(job_id)
-        return await self._jobs.view(job_id)
-
-    async def key_holder(self, key: IdempotencyKey) -> KeyTaken | None:
-        """Tell which job has an idempotency key, without storing anything."""
-        return await self.usage.holder(key)
-
-    async def service_call(self, job_id: UUID, service: str) -> ServiceCall | None:
-        """Read what a job keeps of its route for one service."""
-        return await self._jobs.service_call(job_id, service)
-
 
 async def unstored(first: Awaitable[None]) -> None:
     """Do what must come before something is stored.
@@ -311,7 +294,5 @@ async def unstored(first: Awaitable[None]) -> None:
     """
     try:
         await first
-    except NotStored:
-        raise
     except LedgerUnavailable as error:
         raise NotStored(str(error)) from error

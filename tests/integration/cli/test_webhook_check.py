@@ -100,7 +100,8 @@ async def test_what_is_no_callback_url_is_told_first(site: Site, url: str) -> No
 
 
 async def test_http_where_https_is_demanded_fails(site: Site) -> None:
-    assert "requests with it get 400" in failed(await site.check(url="http://127.0.0.1:9/x"))["callback-url"]
+    assert "requests with it get 403" in failed(await site.check(url="http://127.0.0.1:9/x"))["callback-url"]
+    assert "requests with it get 400" in failed(await site.check(url="nonsense"))["callback-url"]
 
 
 async def test_the_guards_reason_is_told_and_nothing_is_connected_to(site: Site) -> None:
